@@ -1,0 +1,33 @@
+"""cxrdiag: from a folder of chest X-rays to a pneumonia classifier, and one line for one X-ray.
+
+>>> import cxrdiag
+>>> model = cxrdiag.load()                      # the newest run; or cxrdiag.load("runs/default-1")
+>>> model.diagnose("xray.jpeg").probability     # doctest: +SKIP
+0.97
+
+Errors are cxrdiag.errors.CxrdiagError. For research and education; not a medical device.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cxrdiag.inference.predictor import Predictor
+
+__all__ = ["load"]
+__version__ = "0.1.0"
+
+
+def load(run: Path | str | None = None, device: str = "auto") -> Predictor:
+    """Load a trained model: a run folder, or the newest under `runs/`.
+
+    Raises ModelError where there is none, UsageError for an unknown device.
+    """
+    # Inside, so that importing cxrdiag costs no torch.
+    from cxrdiag.inference.predictor import Predictor
+    from cxrdiag.model.device import choose_device
+    from cxrdiag.runs import newest_run
+
+    return Predictor(Path(run) if run is not None else newest_run(), choose_device(device))

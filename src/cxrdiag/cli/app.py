@@ -1,0 +1,73 @@
+"""The `cxrdiag` command. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from cxrdiag import __version__
+from cxrdiag.cli import demo, evaluate, predict, prepare, train
+from cxrdiag.errors import CxrdiagError
+
+app = typer.Typer(
+    name="cxrdiag",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help=(
+        "From a folder of chest X-rays to a pneumonia classifier.\n\n"
+        "prepare, train, eval and predict work one after the other, each with its defaults. "
+        "For research and education. Not a medical device, not for diagnosis."
+    ),
+)
+app.command("prepare")(prepare.prepare)
+app.command("train")(train.train)
+app.command("eval")(evaluate.evaluate)
+app.command("predict")(predict.predict)
+app.command("demo")(demo.demo)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"cxrdiag {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; an error becomes one line, or one JSON document, and its exit code."""
+    try:
+        app()
+    except CxrdiagError as error:
+        _report(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        sys.exit(130)
+
+
+def _report(error: CxrdiagError) -> None:
+    if "--json" in sys.argv:
+        document = {
+            "code": error.code,
+            "message": error.message,
+            "path": str(error.path) if error.path is not None else None,
+            "hint": error.hint,
+        }
+        typer.echo(json.dumps({"error": document}))
+    else:
+        where = f"{error.path}: " if error.path is not None else ""
+        hint = f"\n       {error.hint}" if error.hint else ""
+        typer.echo(f"error: {where}{error.message}{hint}", err=True)

@@ -1,0 +1,61 @@
+"""How the commands speak: tables and progress for people, one JSON document for programs.
+
+Results go to standard output, progress and warnings to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document; NaN would be an error, it is not JSON."""
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
+    """A table whose first column is text and whose others are right-aligned."""
+    made = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    for number, column in enumerate(columns):
+        made.add_column(column, justify="left" if number == 0 else "right")
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def progress_bar(quiet: bool) -> Progress:
+    """A bar with count, rate and time left; it vanishes when done. Use as a context manager."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeRemainingColumn(),
+        console=err,
+        transient=True,
+        disable=quiet,
+    )
+
+
+def with_interval(metrics: dict[str, Any], name: str) -> tuple[str, str]:
+    """A metric and its 95 % interval as text; a dash where there is none."""
+    value, interval = metrics[name], metrics.get(f"{name}_ci95")
+    shown = "-" if value is None else f"{value:.3f}"
+    return shown, "-" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"

@@ -1,0 +1,68 @@
+"""`cxrdiag demo`: phantoms through prepare, train, eval and predict, with the real code."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cxrdiag.cli.options import Device
+from cxrdiag.errors import UsageError
+
+_FOLDERS = ("coronahack", "prepared", "runs", "heatmaps")
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Where everything is written.")] = Path("demo"),
+    device: Device = "auto",
+    seed: Annotated[int, typer.Option(min=0, help="Of the phantoms and the training.")] = 0,
+) -> None:
+    """Show the whole way on synthetic chest X-rays: minutes on two cores, no data needed.
+
+    The phantoms are drawn, not taken: what a model scores on them says nothing of real X-rays.
+    """
+    from cxrdiag.cli import evaluate, predict, prepare, train
+    from cxrdiag.cli.console import out as console
+    from cxrdiag.cli.console import progress_bar
+    from cxrdiag.data.phantom.dataset import METADATA, write_coronahack
+
+    source, store, run, heatmaps = (out / name for name in _FOLDERS)
+    run = run / "demo"
+    if out.exists() and not (source / METADATA).is_file():
+        raise UsageError("not a folder of an earlier demo", path=out, hint="choose another --out")
+    for name in _FOLDERS:
+        shutil.rmtree(out / name, ignore_errors=True)
+    started = time.perf_counter()
+    _announce("1/5 drawing phantoms in the CoronaHack layout")
+    with progress_bar(quiet=False) as bar:
+        task = bar.add_task("drawing", total=None, note="")
+        write_coronahack(
+            source,
+            n_train=900,
+            n_test=300,
+            seed=seed,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    _announce(f"2/5 cxrdiag prepare --kaggle-dir {source} --out {store}")
+    prepare.prepare(kaggle_dir=source, out=store)
+    overrides = ["data.resolution=96", "training.epochs=14"]
+    shown = " ".join(f"--set {override}" for override in overrides)
+    _announce(f"3/5 cxrdiag train --data {store} --run {run} {shown}")
+    train.train(data=store, run=run, device=device, seed=seed, set_=overrides)
+    _announce(f"4/5 cxrdiag eval --run {run} --data {store}")
+    evaluate.evaluate(run=run, data=store, device=device)
+    films = sorted(source.glob("**/test/*.jpeg"))[:: 300 // 4]
+    _announce(f"5/5 cxrdiag predict --run {run} --heatmap {heatmaps} ({len(films)} phantoms)")
+    predict.predict(files=films, run=run, heatmap=heatmaps, device=device)
+    console.print(f"\ndone in {time.perf_counter() - started:.0f} s; look at")
+    for path in (run / "curves.png", run / "roc.png", run / "confusion.png", heatmaps):
+        console.print(f"  {path}", markup=False)
+
+
+def _announce(text: str) -> None:
+    from cxrdiag.cli.console import out as console
+
+    console.print(f"\n{text}", style="bold", markup=False, soft_wrap=True)

@@ -1,0 +1,69 @@
+"""`cxrdiag eval`: run + store -> metrics, predictions and figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cxrdiag.cli.options import STORE, Data, Device, Json
+
+
+def evaluate(
+    run: Annotated[Path | None, typer.Option(help="The run folder. [default: the newest]")] = None,
+    data: Data = STORE,
+    split: Annotated[str, typer.Option(help="test, val or train.")] = "test",
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Evaluate a run, at the threshold that training chose on validation.
+
+    Each evaluation on test is counted in the run's metrics.json.
+    """
+    from cxrdiag import runs
+    from cxrdiag.cli.console import err, print_json
+    from cxrdiag.data.store import open_store
+    from cxrdiag.evaluation.evaluate import evaluate as evaluate_run
+    from cxrdiag.model.device import choose_device
+
+    run = run or runs.newest_run()
+    metrics = evaluate_run(run, open_store(data), split, choose_device(device))
+    if json:
+        print_json({"run": str(run), **metrics})
+        return
+    show_metrics(run, metrics)
+    if not metrics["trained_on_this_store"]:
+        err.print("note: this is not the store that the model was trained on")
+
+
+def show_metrics(run: Path, metrics: dict[str, Any]) -> None:
+    """Print the table of metrics and where the files are."""
+    from cxrdiag.cli.console import out, table, with_interval
+
+    names = {
+        "accuracy": "accuracy",
+        "sensitivity": "sensitivity",
+        "specificity": "specificity",
+        "auroc": "AUROC",
+        "auprc": "AUPRC",
+        "brier": "Brier score",
+        "ece": "ECE",
+    }
+    subtypes = [key.removesuffix("_sensitivity") for key in metrics if key.endswith("_sensitivity")]
+    names |= {
+        f"{subtype}_sensitivity": f"sensitivity, {subtype} (n = {metrics[f'{subtype}_n']})"
+        for subtype in subtypes
+    }
+    rows = [[shown, *with_interval(metrics, name)] for name, shown in names.items()]
+    title = (
+        f"{run.name} on {metrics['split']}: {metrics['n_normal']} normal, "
+        f"{metrics['n_pneumonia']} pneumonia, threshold {metrics['threshold']:.3f}"
+    )
+    out.print(table(title, ["", "", "95 % interval"], rows))
+    suffix = "" if metrics["split"] == "test" else f"-{metrics['split']}"
+    files = ("metrics{}.json", "predictions{}.csv", "confusion{}.png", "roc{}.png")
+    there = [name.format(suffix) for name in files if (run / name.format(suffix)).exists()]
+    out.print(f"{run}: {', '.join(there)}", markup=False, soft_wrap=True)
+    if (count := metrics.get("test_evaluations", 1)) > 1:
+        out.print(f"evaluated on test {count} times; choose nothing by it")

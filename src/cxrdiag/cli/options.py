@@ -1,0 +1,18 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document instead of tables and progress.")
+]
+Data = Annotated[Path, typer.Option("--data", help="The prepared store.", show_default=True)]
+Device = Annotated[
+    str,
+    typer.Option("--device", help="auto, cpu, cuda or mps; auto takes a GPU when there is one."),
+]
+STORE = Path("data/prepared")

@@ -1,0 +1,121 @@
+"""`cxrdiag predict`: any X-ray file -> diagnosis."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cxrdiag.cli.options import Device, Json
+from cxrdiag.errors import DataError
+
+if TYPE_CHECKING:
+    from cxrdiag.inference.predictor import Diagnosis, Failure
+
+
+def predict(
+    files: Annotated[list[Path], typer.Argument(help="X-rays, JPEG or PNG, or folders of them.")],
+    run: Annotated[Path | None, typer.Option(help="The run folder. [default: the newest]")] = None,
+    heatmap: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Draw activation maps over the X-rays there.")
+    ] = None,
+    csv_file: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Write the results as CSV too.")
+    ] = None,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Diagnose chest X-rays. Not a medical device, not for diagnosis of patients.
+
+    A bad file is reported and counted, the rest go on; then the exit code is 3.
+    """
+    import cxrdiag
+    from cxrdiag.cli.console import progress_bar
+    from cxrdiag.files import write_text
+    from cxrdiag.inference.predictor import Diagnosis, Failure, expand
+
+    predictor = cxrdiag.load(run, device)
+    paths = expand(files)
+    results: list[Diagnosis | Failure] = []
+    with progress_bar(quiet=json or len(paths) < 64) as bar:
+        task = bar.add_task("reading X-rays", total=len(paths), note="")
+        for result in predictor.diagnose_all(paths, heatmap):
+            results.append(result)
+            bar.advance(task)
+    diagnoses = [r for r in results if isinstance(r, Diagnosis)]
+    failures = [r for r in results if isinstance(r, Failure)]
+    if csv_file is not None:
+        write_text(csv_file, _csv(diagnoses))
+    if json:
+        _print_document(diagnoses, failures, predictor.model)
+    else:
+        _print_people(diagnoses, failures, predictor.model)
+    if failures:
+        raise typer.Exit(DataError.exit_code)
+
+
+def _print_document(
+    diagnoses: Sequence[Diagnosis], failures: Sequence[Failure], model: Path
+) -> None:
+    from cxrdiag import __version__
+    from cxrdiag.cli.console import print_json
+    from cxrdiag.model.classifier import NOTICE
+
+    print_json(
+        {
+            "diagnoses": [dataclasses.asdict(d) for d in diagnoses],
+            "errors": [dataclasses.asdict(f) for f in failures],
+            "model": str(model),
+            "version": __version__,
+            "notice": NOTICE,
+        }
+    )
+
+
+def _print_people(diagnoses: Sequence[Diagnosis], failures: Sequence[Failure], model: Path) -> None:
+    from rich.panel import Panel
+    from rich.text import Text
+
+    from cxrdiag.cli.console import err, out, table
+    from cxrdiag.model.classifier import NOTICE
+
+    if len(diagnoses) == 1 and not failures:
+        out.print(
+            Panel(Text(_card(diagnoses[0], model)), title=Text(diagnoses[0].file), expand=False)
+        )
+    elif diagnoses:
+        rows: list[list[str | Text]] = [
+            [Text(d.file), str(d.label), f"{d.probability:.3f}", f"{d.threshold:.3f}"]
+            for d in diagnoses
+        ]
+        out.print(table("", ["file", "label", "probability", "threshold"], rows))
+        out.print(f"{len(diagnoses)} read by {model}, {len(failures)} not readable", markup=False)
+    for failure in failures:
+        err.print(f"error: {failure.file}: {failure.message}", markup=False, soft_wrap=True)
+    out.print(NOTICE, style="dim")
+
+
+def _card(diagnosis: Diagnosis, model: Path) -> str:
+    lines = [
+        f"{diagnosis.label}",
+        f"probability of pneumonia {diagnosis.probability:.3f}, "
+        f"called Pneumonia from {diagnosis.threshold:.3f}",
+        f"model {model}",
+    ]
+    if diagnosis.heatmap:
+        lines.append(f"activation map {diagnosis.heatmap}")
+    return "\n".join(lines)
+
+
+def _csv(diagnoses: Sequence[Diagnosis]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["file", "label", "probability", "threshold", "abstained", "reason"])
+    for d in diagnoses:
+        writer.writerow([d.file, d.label, d.probability, d.threshold, d.abstained, d.reason])
+    return text.getvalue()

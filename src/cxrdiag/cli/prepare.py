@@ -1,0 +1,129 @@
+"""`cxrdiag prepare`: raw folder -> prepared store."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cxrdiag.cli.options import STORE, Json
+from cxrdiag.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from cxrdiag.data.store import Store
+
+KAGGLE_DATASET = "praveengovi/coronahack-chest-xraydataset"
+
+
+def prepare(
+    kaggle_dir: Annotated[
+        Path | None,
+        typer.Option(help="The unzipped data set: CoronaHack or chest-xray-pneumonia."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where the store is written.")] = STORE,
+    size: Annotated[
+        int, typer.Option(min=32, max=1024, help="Side of the stored squares in pixels.")
+    ] = 256,
+    seed: Annotated[int, typer.Option(min=0, help="Of the validation split.")] = 0,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch CoronaHack from Kaggle (needs kagglehub).")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Decode and resize a data set once, draw the validation split, report what was found.
+
+    A store that is there already, of the same files and settings, is left as it is.
+    """
+    from cxrdiag.cli.console import out as console
+    from cxrdiag.cli.console import print_json, progress_bar
+    from cxrdiag.data.prepare import prepare as build
+
+    if download == (kaggle_dir is not None):
+        raise UsageError(
+            "give either --kaggle-dir FOLDER or --download",
+            hint="FOLDER is the unzipped CoronaHack or chest-xray-pneumonia data set",
+            code="no_source",
+        )
+    source = kaggle_dir if kaggle_dir is not None else _download()
+    started = time.perf_counter()
+    with progress_bar(quiet=json) as bar:
+        task = bar.add_task("preparing", total=None, note="")
+
+        def show(done: int, total: int) -> None:
+            rate = done / (time.perf_counter() - started)
+            bar.update(task, completed=done, total=total, note=f"{rate:.0f} images/s")
+
+        store, built = build(source, out, size=size, seed=seed, progress=show)
+    seconds = time.perf_counter() - started
+    if json:
+        print_json({"store": str(out), "built": built, "seconds": seconds, **store.info})
+        return
+    if built:
+        _show_report(store)
+        console.print(f"{len(store.records)} images in {seconds:.1f} s -> {out}")
+    else:
+        console.print(f"{out} is already there and unchanged: {len(store.records)} images")
+
+
+def _download() -> Path:
+    try:
+        import kagglehub
+    except ImportError as error:
+        raise UsageError(
+            "--download needs kagglehub",
+            hint="pip install 'cxrdiag[download]', or unzip the data set and give --kaggle-dir",
+            code="no_kagglehub",
+        ) from error
+    try:
+        return Path(kagglehub.dataset_download(KAGGLE_DATASET))
+    except Exception as error:  # kagglehub raises whatever its HTTP client does
+        raise DataError(
+            f"Kaggle did not answer: {type(error).__name__}",
+            hint="no network? download the data set in a browser and give --kaggle-dir",
+            code="download_failed",
+        ) from error
+
+
+def _show_report(store: Store) -> None:
+    from cxrdiag.cli.console import out as console
+    from cxrdiag.cli.console import table
+
+    counts = {(c["label"], c["subtype"], c["split"]): c["n"] for c in store.info["counts"]}
+    kinds = sorted({(label, subtype) for label, subtype, _ in counts})
+    splits = [s for s in ("train", "val", "test") if any(key[2] == s for key in counts)]
+    rows = [
+        [f"{label} {subtype}".strip(), *(str(counts.get((label, subtype, s), 0)) for s in splits)]
+        for label, subtype in kinds
+    ]
+    totals = [str(sum(n for key, n in counts.items() if key[2] == s)) for s in splits]
+    console.print(table("Images", ["", *splits], [*rows, ["all", *totals]]))
+    console.print(table("Found", ["", "n"], _finding_rows(store.info["findings"])))
+    for item in store.info["findings"]["unreadable"]:
+        console.print(f"left out: {item['name']}: {item['message']}", markup=False)
+    for name in store.info["findings"]["missing"][:10]:
+        console.print(f"listed but missing: {name}", markup=False)
+
+
+def _finding_rows(findings: dict[str, object]) -> list[list[str]]:
+    overlap = findings["train_test_overlap"]
+    assert isinstance(overlap, dict)
+    shared = {key: f"{o['patients']} ({o['test_images']})" for key, o in overlap.items()}
+    lists = {key: findings[key] for key in ("missing", "unreadable")}
+    return [
+        [
+            "byte-identical files (groups)",
+            f"{findings['duplicate_files']} ({findings['duplicate_groups']})",
+        ],
+        ["... with conflicting labels", str(findings["duplicates_with_conflicting_labels"])],
+        ["images of unknown patient", str(findings["unknown_patient"])],
+        ["patients in train and test (test images)", shared["patients"]],
+        ["... by personN alone, kind ignored", shared["bare_person_numbers"]],
+        ["... by IM-N alone, kind ignored", shared["bare_normal_numbers"]],
+        *(
+            [f"{key} files", str(len(names))]
+            for key, names in lists.items()
+            if isinstance(names, list)
+        ),
+    ]

@@ -1,0 +1,143 @@
+"""`cxrdiag train`: store -> run folder."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cxrdiag.cli.options import STORE, Data, Device, Json
+from cxrdiag.errors import UsageError
+
+if TYPE_CHECKING:
+    from cxrdiag.training.config import Recipe
+    from cxrdiag.training.history import Epoch
+    from cxrdiag.training.trainer import Step
+
+
+def train(
+    data: Data = STORE,
+    run: Annotated[
+        Path | None, typer.Option(help="The run folder. [default: runs/RECIPE-1, -2, ...]")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Passes over the data. [default: the recipe's]")
+    ] = None,
+    device: Device = "auto",
+    seed: Annotated[int | None, typer.Option(min=0, help="[default: the recipe's, 0]")] = None,
+    recipe: Annotated[
+        str, typer.Option(help="default, original, smoke, or a YAML file.")
+    ] = "default",
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one recipe key."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the interrupted run (--run, or the newest).")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Train a classifier on a prepared store; the test split is not touched.
+
+    Interrupted with Ctrl-C, the last finished epoch is saved: --resume goes on from there.
+    """
+    from cxrdiag import runs
+    from cxrdiag.cli.console import err
+    from cxrdiag.data.store import open_store
+    from cxrdiag.model.device import choose_device
+    from cxrdiag.training.config import load_recipe
+    from cxrdiag.training.trainer import fit
+
+    overrides = list(set_ or [])
+    overrides += [f"training.epochs={epochs}"] if epochs is not None else []
+    overrides += [f"training.seed={seed}"] if seed is not None else []
+    if resume:
+        run = run or runs.newest_interrupted_run()
+        recipe = str(run / "config.yaml")
+    config = load_recipe(recipe, overrides)
+    run = run or runs.next_run(config.name)
+    if not resume and (runs.is_finished(run) or runs.is_interrupted(run)):
+        raise UsageError(
+            "this run exists already",
+            path=run,
+            hint="choose another --run"
+            + (", or go on with it: --resume" if runs.is_interrupted(run) else ""),
+            code="run_exists",
+        )
+    if resume and runs.is_finished(run):
+        _show_result(run, json, seconds=0.0)
+        return
+    store, where = open_store(data), choose_device(device)
+    started = time.perf_counter()
+    with _Progress(config, quiet=json) as progress:
+        try:
+            fit(config, store, run, device=where, resume=resume, reporter=progress.reporter)
+        except KeyboardInterrupt:
+            if runs.is_interrupted(run):
+                err.print(f"saved; go on with: cxrdiag train --resume --run {run}", markup=False)
+            raise
+    _show_result(run, json, seconds=time.perf_counter() - started)
+
+
+class _Progress:
+    """A live line for the epoch at hand, and a printed one for each that is done."""
+
+    def __init__(self, config: Recipe, quiet: bool) -> None:
+        from cxrdiag.cli.console import err, progress_bar
+        from cxrdiag.training.trainer import Reporter
+
+        self._epochs = config.training.epochs
+        self._bar = progress_bar(quiet)
+        self._task = self._bar.add_task("training", total=None, note="")
+        self._quiet = quiet
+        self._console = err
+        self._auroc = ""
+        self.reporter = Reporter(step=self._step, epoch=self._epoch)
+
+    def __enter__(self) -> _Progress:
+        self._bar.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar.stop()
+
+    def _step(self, step: Step) -> None:
+        note = f"loss {step.loss:.3f}{self._auroc}  {step.images_per_s:.0f} images/s"
+        self._bar.update(
+            self._task,
+            description=f"epoch {step.epoch}/{self._epochs}",
+            completed=(step.epoch - 1) * step.n_steps + step.step,
+            total=self._epochs * step.n_steps,
+            note=note,
+        )
+
+    def _epoch(self, row: Epoch) -> None:
+        self._auroc = f"  val AUROC {row.val_auroc:.4f}"
+        if not self._quiet:
+            self._console.print(
+                f"epoch {row.epoch:3}/{self._epochs}  loss {row.train_loss:.3f}  "
+                f"accuracy {row.train_accuracy:.3f}  |  validation: loss {row.val_loss:.3f}  "
+                f"accuracy {row.val_accuracy:.3f}  AUROC {row.val_auroc:.4f}  |  "
+                f"{row.images_per_s:.0f} images/s"
+            )
+
+
+def _show_result(run: Path, as_json: bool, seconds: float) -> None:
+    import json
+
+    from cxrdiag.cli.console import out, print_json
+
+    info = json.loads((run / "model.json").read_text(encoding="utf-8"))
+    if as_json:
+        print_json({"run": str(run), "seconds": seconds, "model": info})
+        return
+    out.print(
+        f"epoch {info['epoch']} kept, threshold {info['threshold']:.3f}, both by validation; "
+        f"{seconds:.0f} s",
+        f"{run}/model.safetensors, curves.png, history.csv",
+        "next: cxrdiag eval",
+        sep="\n",
+        markup=False,
+    )

@@ -1,0 +1,1 @@
+"""A raw folder becomes a store, a store becomes batches."""

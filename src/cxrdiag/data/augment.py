@@ -1,0 +1,100 @@
+"""Random crop and the rest: per sample, the whole batch in one call, seeded.
+
+Shapes: B batch, R side in pixels. What is drawn for a sample is drawn on the CPU, so a seed gives
+the same augmentation on every device.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """Ranges to draw from, per image and epoch; the defaults leave an image as it is."""
+
+    crop: tuple[float, float] = (1.0, 1.0)
+    """Side of the random crop as a fraction of the image's; above 1 zooms out onto black."""
+    aspect: float = 0.0
+    """Largest stretch of width against height, as a fraction: 0.1 is 1.1 : 1 either way."""
+    shift: float = 0.0
+    """How far the crop may leave the image, as a fraction of its side."""
+    rotation: float = 0.0
+    """Largest turn, in degrees."""
+    flip: float = 0.0
+    """Probability of a left-right flip."""
+    gamma: float = 0.0
+    """Largest |ln gamma| of a random exposure curve."""
+    contrast: float = 0.0
+    """Largest relative change of contrast about the image's mean."""
+    brightness: float = 0.0
+    """Largest shift of brightness; 1 is the whole range."""
+    erase: float = 0.0
+    """Largest side of one erased rectangle, as a fraction of the image's side."""
+
+
+def augment(x_B1RR: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    """Pixels in 0 to 1, (B, 1, R, R), to the same: geometry first, then exposure, then erasing."""
+    draw = _Draw(len(x_B1RR), generator, x_B1RR.device)
+    x = _warp(x_B1RR, config, draw)
+    x = _expose(x, config, draw)
+    return _erase(x, config, draw) if config.erase else x
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """Uniform draws, one a sample, on the batch's device."""
+
+    n: int
+    generator: torch.Generator
+    device: torch.device
+
+    def uniform(self, low: float, high: float) -> Tensor:
+        drawn_B = torch.rand(self.n, generator=self.generator) * (high - low) + low
+        return drawn_B.to(self.device)
+
+
+def _warp(x_B1RR: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:
+    """Crop, stretch, turn, shift and flip as one affine map, sampled once."""
+    side = draw.uniform(*config.crop)
+    stretch = torch.exp(draw.uniform(-1, 1) * math.log1p(config.aspect) / 2)
+    angle = torch.deg2rad(draw.uniform(-config.rotation, config.rotation))
+    mirror = torch.where(draw.uniform(0, 1) < config.flip, -1.0, 1.0)
+    # In grid units the image spans -1 to 1: a crop of side s stays inside within 1 - s.
+    room = (1 - side).clamp(min=0) + 2 * config.shift
+    x_shift, y_shift = draw.uniform(-1, 1) * room, draw.uniform(-1, 1) * room
+    width, height = side * stretch * mirror, side / stretch
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    rows = [width * cos, -height * sin, x_shift, width * sin, height * cos, y_shift]
+    theta_B23 = torch.stack(rows, dim=1).view(-1, 2, 3)
+    grid = F.affine_grid(theta_B23, list(x_B1RR.shape), align_corners=False)
+    return F.grid_sample(x_B1RR, grid, padding_mode="zeros", align_corners=False)
+
+
+def _expose(x_B1RR: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:
+    gamma = torch.exp(draw.uniform(-config.gamma, config.gamma))
+    contrast = 1 + draw.uniform(-config.contrast, config.contrast)
+    shift = draw.uniform(-config.brightness, config.brightness)
+    gamma, contrast, shift = (v.view(-1, 1, 1, 1) for v in (gamma, contrast, shift))
+    x = x_B1RR.clamp(min=1e-6) ** gamma  # a power's slope at 0 is infinite
+    mean = x.mean(dim=(2, 3), keepdim=True)
+    return ((x - mean) * contrast + mean + shift).clamp(0, 1)
+
+
+def _erase(x_B1RR: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:
+    """One rectangle of one gray over each image (Zhong et al. 2017, arXiv 1708.04896)."""
+    r = x_B1RR.shape[-1]
+    place = torch.arange(r, device=x_B1RR.device)
+    inside = []
+    for _ in ("rows", "columns"):
+        length = draw.uniform(0, config.erase) * r
+        start = draw.uniform(0, 1) * (r - length)
+        inside.append((place >= start[:, None]) & (place < (start + length)[:, None]))
+    covered = inside[0][:, None, :, None] & inside[1][:, None, None, :]
+    gray = draw.uniform(0, 1).view(-1, 1, 1, 1)
+    return torch.where(covered, gray, x_B1RR)

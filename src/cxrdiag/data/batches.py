@@ -1,0 +1,69 @@
+"""A split of the store -> batches on the device: no worker processes, no decoding while training.
+
+Shapes: N images of the split, B batch, S side of a stored square.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cxrdiag.data.store import Store
+
+
+class Split:
+    """One split of a store, its targets on the device, its images too where they fit.
+
+    On a GPU with room the uint8 images live in its memory; otherwise a batch is
+    read from the memory-mapped store when it is asked for.
+    """
+
+    def __init__(self, store: Store, name: str, device: torch.device) -> None:
+        """Raises DataError when the split has no image."""
+        self.rows_N = store.rows(name)
+        self.targets_N = torch.as_tensor(store.targets(self.rows_N)).float().to(device)
+        self.device = device
+        self._store = store
+        self._resident: Tensor | None = None
+        if device.type == "cuda" and self._bytes() < torch.cuda.mem_get_info(device)[0] / 2:
+            self._resident = torch.as_tensor(store.images_NSS[self.rows_N], device=device)
+
+    def __len__(self) -> int:
+        return len(self.rows_N)
+
+    def images(self, chosen_B: Tensor) -> Tensor:
+        """uint8 (B, S, S) on the device, for positions within the split."""
+        if self._resident is not None:
+            return self._resident[chosen_B.to(self.device)]
+        # Sorted reads are kinder to a disk, but the order is the seed's: NumPy keeps it.
+        return torch.as_tensor(self._store.images_NSS[self.rows_N[chosen_B.numpy()]]).to(
+            self.device
+        )
+
+    def batches(self, order_N: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """(images, targets) in that order, in batches of nearly one length, at most `size`.
+
+        Equal lengths, because a last batch of one image would give batch norm nothing to go by.
+        """
+        for chosen in torch.tensor_split(order_N, -(-len(order_N) // size)):
+            yield self.images(chosen), self.targets_N[chosen.to(self.device)]
+
+    def in_order(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """All images once, in the store's order."""
+        return self.batches(torch.arange(len(self)), size)
+
+    def shuffled(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """All images once, in an order drawn from `generator`."""
+        return self.batches(torch.randperm(len(self), generator=generator), size)
+
+    def pixel_statistics(self) -> tuple[float, float]:
+        """Mean and standard deviation of the pixels in 0 to 1, over at most 2,000 images."""
+        step = -(-len(self) // 2000)
+        sample = np.asarray(self._store.images_NSS[self.rows_N[::step]])
+        return float(sample.mean() / 255), float(sample.std() / 255)
+
+    def _bytes(self) -> int:
+        return len(self) * self._store.image_size**2

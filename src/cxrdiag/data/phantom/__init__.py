@@ -1,0 +1,1 @@
+"""Synthetic chest X-ray phantoms: anatomy, findings, the film, and a data set of them."""

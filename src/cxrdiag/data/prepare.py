@@ -1,0 +1,226 @@
+"""From a raw folder to a store: list, decode on all cores, split by patient, write."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, astuple, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrdiag.data.image import decode, image_size, read_bytes
+from cxrdiag.data.kaggle import Record, bare_normal_number, bare_person_number, read_dataset
+from cxrdiag.data.split import assign_splits, train_test_overlap
+from cxrdiag.data.store import COLUMNS, VERSION, Store, open_store
+from cxrdiag.errors import DataError
+from cxrdiag.files import new_folder, write_json, write_text
+
+MAX_LOST = 0.05
+"""Above this share of missing or unreadable files it is a broken download, not a data set."""
+_CHUNK = 256  # images in flight: bounds the memory, whatever the size of the data set
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What a file is besides its picture. Recorded, and never shown to a model."""
+
+    width: int
+    height: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """One file that is left out, and why."""
+
+    name: str
+    code: str
+    message: str
+
+
+def prepare(
+    source: Path,
+    out: Path,
+    *,
+    size: int = 256,
+    seed: int = 0,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[Store, bool]:
+    """Build the store of the data set in `source` at `out`, squares of `size` pixels.
+
+    Returns the store and whether it was built: a store that is there already, of the same
+    files and settings, is opened and returned as it is. `progress(done, total)` counts images.
+    Raises DataError where the data set cannot be used; an earlier store then stays as it was.
+    """
+    records, missing = read_dataset(source)
+    listing = _listing(records, missing, size, seed)
+    if (store := _unchanged(out, records, listing)) is not None:
+        return store, False
+    with new_folder(out) as folder:
+        kept, facts, unreadable = _write_images(folder / "images.npy", records, size, progress)
+        _refuse_broken(source, len(records), missing, unreadable)
+        sha256 = [fact.sha256 for fact in facts]
+        splits = assign_splits(kept, sha256, seed)
+        rows = _csv_text(kept, splits, facts)
+        write_text(folder / "records.csv", rows)
+        info = {
+            "format": "cxrdiag store",
+            "version": VERSION,
+            "image_size": size,
+            "n": len(kept),
+            "counts": _counts(kept, splits),
+            "fingerprint": hashlib.sha256(rows.encode()).hexdigest(),
+            "listing": listing,
+            "split_seed": seed,
+            "findings": _findings(kept, sha256, missing, unreadable),
+        }
+        write_json(folder / "store.json", info)
+    return open_store(out), True
+
+
+def _listing(records: Sequence[Record], missing: Sequence[str], size: int, seed: int) -> str:
+    """A digest of what is to be prepared and how, contents aside."""
+    digest = hashlib.sha256(f"{VERSION} {size} {seed} {sorted(missing)}\n".encode())
+    for r in records:
+        line = (r.name, r.label, r.split, r.patient, r.subtype, r.path.stat().st_size)
+        digest.update(f"{line}\n".encode())
+    return digest.hexdigest()
+
+
+def _unchanged(out: Path, records: Sequence[Record], listing: str) -> Store | None:
+    """The store at `out` if it holds just these files; a file touched since is hashed again."""
+    if not (out / "store.json").is_file():
+        return None
+    try:
+        store = open_store(out)
+    except DataError:
+        return None  # damaged, or of another version: it is built anew
+    if store.info.get("listing") != listing:
+        return None
+    built_ns = (out / "store.json").stat().st_mtime_ns
+    known = dict(zip(store.records["name"], store.records["sha256"], strict=True))
+    for record in records:
+        stat = record.path.stat()
+        # ctime too: a copy that keeps an old mtime still changes it.
+        touched = max(stat.st_mtime_ns, stat.st_ctime_ns) >= built_ns
+        if touched and known.get(record.name) != _sha256(read_bytes(record.path)):
+            return None
+    return store
+
+
+def _write_images(
+    path: Path, records: Sequence[Record], size: int, progress: Callable[[int, int], None]
+) -> tuple[list[Record], list[FileFacts], list[Unreadable]]:
+    """Decode every record into `path`, in order; what cannot be decoded is left out and listed."""
+    kept: list[Record] = []
+    facts: list[FileFacts] = []
+    unreadable: list[Unreadable] = []
+    with path.open("wb") as file:
+        _write_header(file, len(records), size)
+        for done, (record, result) in enumerate(_decode_all(records, size), start=1):
+            if isinstance(result, DataError):
+                unreadable.append(Unreadable(record.name, result.code, result.message))
+            else:
+                pixels_SS, fact = result
+                file.write(pixels_SS.tobytes())
+                kept.append(record)
+                facts.append(fact)
+            progress(done, len(records))
+        # NumPy pads its header so that another count fits in the same place.
+        file.seek(0)
+        _write_header(file, len(kept), size)
+    return kept, facts, unreadable
+
+
+def _write_header(file: BinaryIO, n: int, size: int) -> None:
+    header = {"descr": "|u1", "fortran_order": False, "shape": (n, size, size)}
+    np.lib.format.write_array_header_1_0(file, header)
+
+
+_Result = tuple[NDArray[np.uint8], FileFacts] | DataError
+
+
+def _decode_all(records: Sequence[Record], size: int) -> Iterator[tuple[Record, _Result]]:
+    # Threads: Pillow decodes and resizes, and hashlib hashes, without holding the GIL.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(records), _CHUNK):
+            chunk = records[start : start + _CHUNK]
+            yield from zip(chunk, pool.map(lambda record: _read(record, size), chunk), strict=True)
+
+
+def _read(record: Record, size: int) -> _Result:
+    try:
+        data = read_bytes(record.path)
+        pixels_SS = decode(data, size, record.path)
+        return pixels_SS, FileFacts(*image_size(data), len(data), _sha256(data))
+    except DataError as error:
+        return error
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _refuse_broken(
+    source: Path, listed: int, missing: Sequence[str], unreadable: Sequence[Unreadable]
+) -> None:
+    lost = [*missing, *(item.name for item in unreadable)]
+    if len(lost) > MAX_LOST * (listed + len(missing)):
+        raise DataError(
+            f"{len(missing)} images are missing and {len(unreadable)} unreadable "
+            f"of {listed + len(missing)}, such as {lost[0]!r}",
+            path=source,
+            hint="an incomplete download? fetch or unzip it again",
+            code="incomplete_data_set",
+        )
+
+
+def _csv_text(records: Sequence[Record], splits: Sequence[str], facts: Sequence[FileFacts]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for record, split, fact in zip(records, splits, facts, strict=True):
+        described = (record.name, record.label, split, record.patient, record.subtype)
+        writer.writerow(described + astuple(fact))
+    return text.getvalue()
+
+
+def _counts(records: Sequence[Record], splits: Sequence[str]) -> list[dict[str, str | int]]:
+    keys = ((s, r.label, r.subtype) for r, s in zip(records, splits, strict=True))
+    return [
+        {"split": split, "label": label, "subtype": subtype, "n": n}
+        for (split, label, subtype), n in sorted(Counter(keys).items())
+    ]
+
+
+def _findings(
+    records: Sequence[Record],
+    sha256: Sequence[str],
+    missing: Sequence[str],
+    unreadable: Sequence[Unreadable],
+) -> dict[str, Any]:
+    """What a user should know about the source before trusting a number made from it."""
+    copies = {digest: n for digest, n in Counter(sha256).items() if n > 1}
+    labels = {(digest, r.label) for digest, r in zip(sha256, records, strict=True)}
+    return {
+        "duplicate_groups": len(copies),
+        "duplicate_files": sum(copies.values()),
+        "duplicates_with_conflicting_labels": len(labels) - len(set(sha256)),
+        "unknown_patient": sum(not record.patient for record in records),
+        "train_test_overlap": {
+            "patients": asdict(train_test_overlap(records, str)),
+            "bare_person_numbers": asdict(train_test_overlap(records, bare_person_number)),
+            "bare_normal_numbers": asdict(train_test_overlap(records, bare_normal_number)),
+        },
+        "missing": list(missing),
+        "unreadable": [asdict(item) for item in unreadable],
+    }

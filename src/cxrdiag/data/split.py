@@ -1,0 +1,119 @@
+"""The validation split: drawn once from the training patients, stratified, saved in the store."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold
+
+from cxrdiag.data.kaggle import Record
+from cxrdiag.errors import DataError
+
+FOLDS = 10
+"""One fold of ten is the validation split."""
+MIN_PUBLISHED_VAL = 100
+"""Fewer images than this choose nothing: Kaggle's chest-xray-pneumonia has a val/ of 16."""
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Patients found in both train and test under one reading of their numbers."""
+
+    patients: int
+    test_images: int
+
+
+def assign_splits(records: Sequence[Record], sha256: Sequence[str], seed: int) -> list[str]:
+    """The final split of each record: `train`, `val` or `test`.
+
+    A published val/ of at least 100 images is kept; a smaller one joins train. Otherwise one
+    tenth of the training images is drawn for validation, stratified by label and subtype
+    (scikit-learn's StratifiedGroupKFold), whole patients and byte-identical files together.
+    Images of unknown patient stay in train, unless most are: then each file stands for itself.
+
+    Raises DataError where a patient or a byte-identical file is in more than one split.
+    """
+    published = [record.split for record in records]
+    if published.count("val") >= MIN_PUBLISHED_VAL:
+        splits = published
+    else:
+        splits = ["train" if split == "val" else split for split in published]
+        for row in _draw(records, sha256, splits, seed):
+            splits[row] = "val"
+    _refuse_straddling([record.patient for record in records], splits, "patient")
+    _refuse_straddling(sha256, splits, "byte-identical file", [record.name for record in records])
+    return splits
+
+
+def train_test_overlap(records: Sequence[Record], key: Callable[[str], str]) -> Overlap:
+    """Patients in both train and test, where `key` reads an identity from `Record.patient`.
+
+    An identity of "" is nobody's and counts for nothing.
+    """
+    identities = [key(record.patient) for record in records]
+    test = [who for who, record in zip(identities, records, strict=True) if record.split == "test"]
+    rest = {who for who, record in zip(identities, records, strict=True) if record.split != "test"}
+    shared = (set(test) & rest) - {""}
+    return Overlap(len(shared), sum(who in shared for who in test))
+
+
+def _draw(
+    records: Sequence[Record], sha256: Sequence[str], splits: Sequence[str], seed: int
+) -> list[int]:
+    train = [row for row, split in enumerate(splits) if split == "train"]
+    known = [row for row in train if records[row].patient]
+    if 2 * len(known) >= len(train):
+        train = known
+    patients = [records[row].patient or records[row].name for row in train]
+    groups = _groups(patients, [sha256[row] for row in train])
+    strata = [f"{records[row].label} {records[row].subtype}" for row in train]
+    if len(set(groups)) < FOLDS:
+        raise DataError(
+            f"{len(set(groups))} patients in train are too few to draw a validation split",
+            hint=f"at least {FOLDS} are needed",
+            code="too_few_patients",
+        )
+    folds = StratifiedGroupKFold(n_splits=FOLDS, shuffle=True, random_state=seed)
+    _, chosen = next(folds.split(np.zeros(len(train)), _merge_rare(strata), groups))
+    return [train[position] for position in chosen]
+
+
+def _merge_rare(strata: list[str]) -> list[str]:
+    """Strata of fewer than FOLDS images cannot be spread over the folds: they join their label."""
+    return [name if strata.count(name) >= FOLDS else name.split(" ")[0] for name in strata]
+
+
+def _groups(patients: Sequence[str], sha256: Sequence[str]) -> list[str]:
+    """One name for all images tied by a patient or by identical bytes."""
+    parent = {patient: patient for patient in patients}
+
+    def root(patient: str) -> str:
+        while parent[patient] != patient:
+            patient = parent[patient]
+        return patient
+
+    first: dict[str, str] = {}
+    for patient, digest in zip(patients, sha256, strict=True):
+        parent[root(patient)] = root(first.setdefault(digest, patient))
+    return [root(patient) for patient in patients]
+
+
+def _refuse_straddling(
+    keys: Sequence[str], splits: Sequence[str], what: str, names: Sequence[str] | None = None
+) -> None:
+    seen: dict[str, set[str]] = defaultdict(set)
+    for key, split in zip(keys, splits, strict=True):
+        seen[key].add(split)
+    straddling = [row for row, key in enumerate(keys) if key and len(seen[key]) > 1]
+    if straddling:
+        row = straddling[0]
+        example = (names or keys)[row]
+        raise DataError(
+            f"{what} in more than one split, {len({keys[row] for row in straddling})} in all, "
+            f"such as {example!r} in {' and '.join(sorted(seen[keys[row]]))}",
+            hint="a test that shares them measures memory: move or remove them in the source",
+            code="straddling_" + what.replace("byte-identical ", ""),
+        )

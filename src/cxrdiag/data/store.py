@@ -1,0 +1,101 @@
+"""The prepared store: images.npy (uint8, N x S x S), records.csv and store.json in one folder.
+
+Version 1. `records.csv` has one row an image, in the order of `images.npy`:
+name,label,split,patient,subtype,width,height,bytes,sha256 (width and height in pixels of the
+source file). The reader refuses any other version.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cxrdiag.data.kaggle import PNEUMONIA
+from cxrdiag.errors import DataError
+
+VERSION = 1
+COLUMNS = ("name", "label", "split", "patient", "subtype", "width", "height", "bytes", "sha256")
+
+
+@dataclass(frozen=True)
+class Store:
+    """An opened store. Images stay on the disk until they are asked for."""
+
+    path: Path
+    images_NSS: NDArray[np.uint8]
+    """Memory-mapped, read-only; 0 black to 255 white."""
+    records: pd.DataFrame
+    """COLUMNS, one row an image."""
+    info: dict[str, Any]
+    """`store.json` as it stands."""
+
+    @property
+    def image_size(self) -> int:
+        """S, the side of the stored squares in pixels."""
+        return int(self.images_NSS.shape[1])
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over every record and its file's SHA-256: two stores of one source agree."""
+        return str(self.info["fingerprint"])
+
+    def rows(self, split: str) -> NDArray[np.int64]:
+        """Row numbers of a split. Raises DataError when the split has no image."""
+        chosen: NDArray[np.bool_] = (self.records["split"] == split).to_numpy()
+        rows = np.flatnonzero(chosen)
+        if rows.size == 0:
+            raise DataError(
+                f"no image in split {split!r}",
+                path=self.path,
+                hint="the store has " + ", ".join(sorted(set(self.records["split"]))),
+                code="empty_split",
+            )
+        return rows
+
+    def targets(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """1 for Pneumonia, 0 for Normal."""
+        positive: NDArray[np.bool_] = (self.records["label"] == PNEUMONIA).to_numpy()
+        return positive[rows].astype(np.int64)
+
+
+def open_store(path: Path) -> Store:
+    """Open a store. Raises DataError when it is absent, incomplete or of another version."""
+    if not (path / "store.json").is_file():
+        raise DataError(
+            "no prepared store is there",
+            path=path,
+            hint="make it first: cxrdiag prepare --kaggle-dir FOLDER",
+            code="no_store",
+        )
+    try:
+        info = json.loads((path / "store.json").read_text(encoding="utf-8"))
+        if info.get("version") != VERSION:
+            raise DataError(
+                f"store version {info.get('version')!r}, this cxrdiag reads {VERSION}",
+                path=path,
+                hint="prepare it again",
+                code="store_version",
+            )
+        images = np.load(path / "images.npy", mmap_mode="r", allow_pickle=False)
+        records = pd.read_csv(
+            path / "records.csv", keep_default_na=False, dtype=dict.fromkeys(COLUMNS[:5], str)
+        )
+    except (OSError, ValueError, AttributeError, pd.errors.ParserError) as error:
+        raise _damaged(path, str(error)) from error
+    if tuple(records.columns) != COLUMNS or images.ndim != 3 or images.dtype != np.uint8:
+        raise _damaged(path, "unexpected columns or array")
+    if len(records) != len(images):
+        raise _damaged(path, f"{len(records)} records, {len(images)} images")
+    return Store(path, images, records, info)
+
+
+def _damaged(path: Path, why: str) -> DataError:
+    return DataError(
+        f"damaged store: {why}", path=path, hint="prepare it again", code="damaged_store"
+    )

@@ -1,0 +1,63 @@
+"""Everything that can go wrong on purpose: one exception class an exit code.
+
+CxrdiagError            1   the parent; catch this one
+├── UsageError          2   the command line or a recipe asks for what does not exist
+├── DataError           3   an image, a data set or a store cannot be used
+├── ModelError          4   weights or a run folder cannot be used
+└── TrainingError       5   a training cannot go on
+
+Exit codes and `code` strings are part of the public interface and do not change.
+An interrupted command exits with 130 (Ctrl-C) as is the custom.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class CxrdiagError(Exception):
+    """What is wrong, where, and what to do about it.
+
+    Parameters
+    ----------
+    message: one sentence, without the path.
+    path: the file or folder at fault, when there is one.
+    hint: what the user can do.
+    code: a stable, machine-readable name, such as ``"unreadable_image"``.
+    """
+
+    exit_code = 1
+
+    def __init__(
+        self, message: str, *, path: Path | str | None = None, hint: str = "", code: str = "error"
+    ) -> None:
+        self.message = message
+        self.path = path
+        self.hint = hint
+        self.code = code
+        where = f"{path}: " if path is not None else ""
+        super().__init__(f"{where}{message}" + (f" ({hint})" if hint else ""))
+
+
+class UsageError(CxrdiagError):
+    """The command line or a recipe asks for what does not exist."""
+
+    exit_code = 2
+
+
+class DataError(CxrdiagError):
+    """An image, a data set or a store cannot be used."""
+
+    exit_code = 3
+
+
+class ModelError(CxrdiagError):
+    """Weights or a run folder cannot be used."""
+
+    exit_code = 4
+
+
+class TrainingError(CxrdiagError):
+    """A training cannot go on."""
+
+    exit_code = 5

@@ -1,0 +1,1 @@
+"""Logits and labels become numbers, intervals and figures."""

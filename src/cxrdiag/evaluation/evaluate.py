@@ -1,0 +1,69 @@
+"""A run and a store -> predictions.csv, metrics.json, confusion.png and roc.png in the run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cxrdiag.data.batches import Split
+from cxrdiag.data.store import Store
+from cxrdiag.errors import DataError
+from cxrdiag.evaluation.figures import draw_confusion_matrix, draw_roc
+from cxrdiag.evaluation.metrics import compute_metrics
+from cxrdiag.files import write_file, write_json
+from cxrdiag.model.checkpoint import load_model
+from cxrdiag.model.classifier import NOTICE
+from cxrdiag.model.probability import probability
+
+_COLUMNS = ["name", "label", "split", "patient", "subtype"]
+
+
+def evaluate(run: Path, store: Store, split: str, device: torch.device) -> dict[str, Any]:
+    """Evaluate a run on one split, at the threshold that was chosen on validation.
+
+    Writes the files above, for a split other than test under names such as metrics-val.json, and
+    returns the metrics. Each evaluation on test is counted in `test_evaluations`: a test set that
+    is looked at often is no longer one. Raises DataError where split, store and model do not fit.
+    """
+    classifier = load_model(run, device)
+    info = classifier.info
+    if store.image_size != info.image_size:
+        raise DataError(
+            f"the store has squares of {store.image_size} pixels, the model {info.image_size}",
+            path=store.path,
+            hint=f"prepare it with --size {info.image_size}",
+            code="image_size_mismatch",
+        )
+    part = Split(store, split, device)
+    predictions = store.records.iloc[part.rows_N][_COLUMNS].reset_index(drop=True)
+    predictions["logit"] = classifier.split_logits(part)
+    predictions["probability"] = probability(predictions["logit"], info.temperature)
+    suffix = "" if split == "test" else f"-{split}"
+    path = run / f"metrics{suffix}.json"
+    metrics = {
+        "split": split,
+        **compute_metrics(predictions, info.threshold),
+        "trained_on_this_store": info.data_fingerprint == store.fingerprint,
+        "notice": NOTICE,
+    }
+    if split == "test":
+        metrics["test_evaluations"] = _evaluations_before(path) + 1
+    write_file(
+        run / f"predictions{suffix}.csv",
+        lambda temporary: predictions.to_csv(temporary, index=False, lineterminator="\n"),
+    )
+    if metrics["auroc"] is not None:
+        draw_roc(run / f"roc{suffix}.png", predictions, metrics)
+    draw_confusion_matrix(run / f"confusion{suffix}.png", metrics)
+    write_json(path, metrics)
+    return metrics
+
+
+def _evaluations_before(path: Path) -> int:
+    try:
+        return int(json.loads(path.read_text(encoding="utf-8")).get("test_evaluations", 0))
+    except (OSError, ValueError, AttributeError):
+        return 0

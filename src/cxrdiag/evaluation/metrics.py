@@ -1,0 +1,143 @@
+"""Metrics of a binary classifier with their 95 % intervals, overall and by subtype.
+
+Proportions carry Wilson intervals; AUROC, AUPRC, Brier and ECE a bootstrap over patients, since
+two films of one patient are not two independent observations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
+
+from cxrdiag.data.kaggle import NORMAL, PNEUMONIA
+
+RESAMPLES = 1000
+ECE_BINS = 15
+
+Float1D = NDArray[np.float64]
+_Score = Callable[[NDArray[np.bool_], Float1D, Float1D], float]
+"""Of truths, probabilities and weights, one an image."""
+
+
+def compute_metrics(predictions: pd.DataFrame, threshold: float, seed: int = 0) -> dict[str, Any]:
+    """All metrics of a split, flat, under the names that metrics.json documents.
+
+    `predictions` has the columns label, patient, name, subtype and probability (0 to 1); an image
+    is called Pneumonia from `threshold` on. `x_ci95` is the 95 % interval of `x`, [low, high]. A
+    metric that needs both classes is None where there is one. `seed` is the bootstrap's.
+    """
+    truth = predictions["label"].to_numpy() == PNEUMONIA
+    probabilities = predictions["probability"].to_numpy(dtype=np.float64)
+    called = probabilities >= threshold
+    tp, fn = int((truth & called).sum()), int((truth & ~called).sum())
+    tn, fp = int((~truth & ~called).sum()), int((~truth & called).sum())
+    metrics: dict[str, Any] = {
+        "n": len(truth),
+        "n_normal": tn + fp,
+        "n_pneumonia": tp + fn,
+        "threshold": threshold,
+        "true_positives": tp,
+        "false_negatives": fn,
+        "true_negatives": tn,
+        "false_positives": fp,
+        **_proportion("accuracy", tp + tn, len(truth)),
+        **_proportion("sensitivity", tp, tp + fn),
+        **_proportion("specificity", tn, tn + fp),
+    }
+    patients = _clusters(predictions)
+    for name, score in _SCORES.items():
+        metrics |= _bootstrapped(name, score, truth, probabilities, patients, seed)
+    for subtype in sorted(set(predictions.loc[truth, "subtype"]) - {""}):
+        metrics |= _subtype_metrics(predictions, subtype, called, seed)
+    return metrics
+
+
+def _subtype_metrics(
+    predictions: pd.DataFrame, subtype: str, called: NDArray[np.bool_], seed: int
+) -> dict[str, Any]:
+    """Sensitivity for one subtype, and its AUROC against all normal images."""
+    mine = (predictions["subtype"] == subtype).to_numpy()
+    part = predictions[mine | (predictions["label"] == NORMAL).to_numpy()]
+    truth = (part["subtype"] == subtype).to_numpy()
+    probabilities = part["probability"].to_numpy(dtype=np.float64)
+    return {
+        f"{subtype}_n": int(mine.sum()),
+        **_proportion(f"{subtype}_sensitivity", int((mine & called).sum()), int(mine.sum())),
+        **_bootstrapped(f"{subtype}_auroc", _auroc, truth, probabilities, _clusters(part), seed),
+    }
+
+
+def expected_calibration_error(
+    truth: NDArray[np.bool_], probabilities: Float1D, weights: Float1D
+) -> float:
+    """Mean gap between probability and frequency over 15 equal bins of the probability.
+
+    Naeini et al. 2015, weighted by the images in each bin; 0 is calibrated, 1 the worst.
+    """
+    bins = np.minimum((probabilities * ECE_BINS).astype(int), ECE_BINS - 1)
+    gaps = np.bincount(bins, weights * (truth - probabilities), ECE_BINS)
+    return float(np.abs(gaps).sum() / weights.sum())
+
+
+def _auroc(truth: NDArray[np.bool_], probabilities: Float1D, weights: Float1D) -> float:
+    return float(roc_auc_score(truth, probabilities, sample_weight=weights))
+
+
+def _auprc(truth: NDArray[np.bool_], probabilities: Float1D, weights: Float1D) -> float:
+    return float(average_precision_score(truth, probabilities, sample_weight=weights))
+
+
+def _brier(truth: NDArray[np.bool_], probabilities: Float1D, weights: Float1D) -> float:
+    return float(brier_score_loss(truth, probabilities, sample_weight=weights))
+
+
+_SCORES: dict[str, _Score] = {
+    "auroc": _auroc,
+    "auprc": _auprc,
+    "brier": _brier,
+    "ece": expected_calibration_error,
+}
+
+
+def _proportion(name: str, k: int, n: int) -> dict[str, Any]:
+    if n == 0:
+        return {name: None, f"{name}_ci95": None}
+    interval = binomtest(k, n).proportion_ci(0.95, method="wilson")
+    return {name: k / n, f"{name}_ci95": [float(interval.low), float(interval.high)]}
+
+
+def _clusters(predictions: pd.DataFrame) -> NDArray[np.int64]:
+    """A number for each image's patient; an image of unknown patient is its own."""
+    patient = predictions["patient"].where(predictions["patient"] != "", predictions["name"])
+    return np.asarray(pd.factorize(patient)[0], dtype=np.int64)
+
+
+def _bootstrapped(
+    name: str,
+    score: _Score,
+    truth: NDArray[np.bool_],
+    probabilities: Float1D,
+    patients: NDArray[np.int64],
+    seed: int,
+) -> dict[str, Any]:
+    """The score and the 2.5th and 97.5th percentile over resampled patients."""
+    if truth.all() or not truth.any():
+        return {name: None, f"{name}_ci95": None}
+    rng = np.random.default_rng(seed)
+    n = int(patients.max()) + 1
+    scores = []
+    for _ in range(RESAMPLES):
+        # How often each patient was drawn is the weight of all of their images.
+        drawn = np.bincount(rng.integers(n, size=n), minlength=n).astype(np.float64)
+        weights = drawn[patients]
+        if weights[truth].any() and weights[~truth].any():
+            scores.append(score(truth, probabilities, weights))
+    low, high = np.percentile(scores, [2.5, 97.5])
+    value = score(truth, probabilities, np.ones(len(truth)))
+    return {name: value, f"{name}_ci95": [float(low), float(high)]}

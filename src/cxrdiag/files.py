@@ -1,0 +1,86 @@
+"""Files and folders written whole or not at all: temporary name, fsync, rename, folder fsync."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+def fsync(path: Path) -> None:
+    """Force a file's bytes, or a folder's entries, to the disk."""
+    flags = os.O_RDONLY | (os.O_DIRECTORY if path.is_dir() else 0)
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_file(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a temporary file beside `path`, then move it into place at once.
+
+    A reader sees the old file or the new one, never a part. On any failure the old
+    file is untouched and the temporary one is removed. Raises OSError as the system does.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The suffix is kept: matplotlib and others choose the format by it.
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        write(temporary)
+        fsync(temporary)
+        os.replace(temporary, path)
+        fsync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text, whole or not at all."""
+    write_file(path, lambda temporary: _write_utf8(temporary, text))
+
+
+def write_json(path: Path, document: dict[str, Any]) -> None:
+    """Write a JSON document, indented, NaN refused (it is not JSON), whole or not at all."""
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n")
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder that becomes `path` when the block ends without an error.
+
+    An earlier `path` is replaced: it is moved aside first and removed last, so a
+    crash leaves the old folder or the new one under that name or beside it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        # mkdtemp makes it private; a store is as readable as any other folder the user makes.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o777 & ~umask)
+        yield temporary
+        for file in temporary.iterdir():
+            fsync(file)
+        fsync(temporary)
+        if path.exists():
+            old = temporary.with_name(temporary.name + ".old")
+            path.rename(old)
+            temporary.rename(path)
+            shutil.rmtree(old)
+        else:
+            temporary.rename(path)
+        fsync(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write_utf8(path: Path, text: str) -> None:
+    # newline="": the same bytes on every system.
+    path.write_text(text, encoding="utf-8", newline="")

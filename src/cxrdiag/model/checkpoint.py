@@ -1,0 +1,118 @@
+"""The only writer and reader of weights: model.safetensors + model.json, and resume.safetensors.
+
+Everything is safetensors and JSON: reading a file from a stranger executes nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from cxrdiag.errors import ModelError
+from cxrdiag.files import write_file, write_json
+from cxrdiag.model.classifier import Classifier, ModelInfo
+from cxrdiag.model.device import to_device
+from cxrdiag.model.resnet import ARCHITECTURES, ResNet
+
+VERSION = 1
+WEIGHTS, INFO, RESUME = "model.safetensors", "model.json", "resume.safetensors"
+
+
+def save_model(folder: Path, weights: dict[str, Tensor], info: ModelInfo) -> None:
+    """Write model.safetensors, then model.json with its SHA-256: the pair is whole or refused."""
+    write_file(folder / WEIGHTS, lambda path: save_file(_plain(weights), path))
+    document = {"format": "cxrdiag model", "version": VERSION, **dataclasses.asdict(info)}
+    document["weights_sha256"] = _sha256(folder / WEIGHTS)
+    write_json(folder / INFO, document)
+
+
+def load_model(folder: Path, device: torch.device) -> Classifier:
+    """Rebuild the classifier of a model folder. Raises ModelError where it cannot be trusted."""
+    info, sha256 = _read_info(folder / INFO)
+    try:
+        weights = load_file(folder / WEIGHTS)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(
+            f"weights not readable: {error}", path=folder / WEIGHTS, code="unreadable_weights"
+        ) from error
+    if _sha256(folder / WEIGHTS) != sha256:
+        raise ModelError(
+            f"the weights are not those that {INFO} describes",
+            path=folder / WEIGHTS,
+            hint="the two files must come from one training: copy both, or train again",
+            code="weights_mismatch",
+        )
+    network = ResNet(info.arch)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ModelError(
+            f"the weights do not fit {info.arch}", path=folder / WEIGHTS, code="weights_mismatch"
+        ) from error
+    return Classifier(to_device(network, device).eval(), info, device)
+
+
+def save_resume(folder: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+    """Write the state of a training: tensors, and whatever else fits JSON."""
+    metadata = {"version": str(VERSION), "state": json.dumps(state)}
+    write_file(folder / RESUME, lambda path: save_file(_plain(tensors), path, metadata))
+
+
+def load_resume(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What `save_resume` wrote. Raises ModelError when it is absent or damaged."""
+    path = folder / RESUME
+    if not path.is_file():
+        raise ModelError("no interrupted training is there", path=folder, code="nothing_to_resume")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("version") != str(VERSION):
+                raise ModelError("saved by another version", path=path, code="resume_version")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, json.loads(metadata["state"])
+    except (OSError, SafetensorError, ValueError, KeyError) as error:
+        raise ModelError(f"damaged: {error}", path=path, code="damaged_resume") from error
+
+
+def _read_info(path: Path) -> tuple[ModelInfo, str]:
+    if not path.is_file():
+        raise ModelError(
+            f"no model is there, {INFO} is missing",
+            path=path.parent,
+            hint="train one first: cxrdiag train",
+            code="no_model",
+        )
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document.get("version") != VERSION or document.get("arch") not in ARCHITECTURES:
+            raise ModelError(
+                f"version {document.get('version')!r}, architecture {document.get('arch')!r}: "
+                "this cxrdiag knows neither or one of them not",
+                path=path,
+                code="model_version",
+            )
+        names = [field.name for field in dataclasses.fields(ModelInfo)]
+        info = ModelInfo(**{name: document[name] for name in names})
+        if not (16 <= info.image_size <= 4096 and 16 <= info.resolution <= 4096):
+            raise ValueError(f"image size {info.image_size}, resolution {info.resolution}")
+        return info, str(document["weights_sha256"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"damaged: {error!r}", path=path, code="damaged_model") from error
+
+
+def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    # safetensors stores plain row-major arrays; memory formats are set again on loading.
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

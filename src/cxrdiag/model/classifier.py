@@ -1,0 +1,96 @@
+"""A network with all it takes to use it: decoded squares in, logits and activation maps out.
+
+Shapes: B batch, S side of a decoded square, R side of the network's input, h and w map cells.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from cxrdiag.data.batches import Split
+from cxrdiag.model.cam import class_activation_map
+from cxrdiag.model.resnet import ResNet
+
+_BATCH = 128
+NOTICE = "For research and education. Not a medical device, not for diagnosis."
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelInfo:
+    """`model.json`: what rebuilds a classifier from its weights, and where it came from."""
+
+    arch: str
+    """One of cxrdiag.model.resnet.ARCHITECTURES."""
+    image_size: int
+    """Side in pixels of the decoded square (`image.decode`)."""
+    resolution: int
+    """Side in pixels of the network's input."""
+    mean: float
+    """Subtracted from pixels in 0 to 1."""
+    std: float
+    """Divides them then."""
+    threshold: float
+    """Probability from which an image is called Pneumonia; chosen on the validation split."""
+    temperature: float = 1.0
+    """Divides logits before the sigmoid."""
+    recipe: str = ""
+    seed: int = 0
+    epoch: int = 0
+    """The epoch whose weights these are, from 1; the one of highest validation AUROC."""
+    data_fingerprint: str = ""
+    """Of the store it was trained on."""
+    cxrdiag_version: str = ""
+    notice: str = NOTICE
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A network in evaluation mode on its device, and its ModelInfo."""
+
+    network: ResNet
+    info: ModelInfo
+    device: torch.device
+
+    def logits(self, images_BSS: NDArray[np.uint8] | Tensor) -> NDArray[np.float32]:
+        """Logits (B,) of decoded squares, uint8 (B, S, S); positive speaks for pneumonia."""
+        with torch.inference_mode():
+            logits_B = self.network(self._input(images_BSS))[:, 0]
+        return np.asarray(logits_B.float().cpu(), dtype=np.float32)
+
+    def split_logits(self, split: Split) -> NDArray[np.float32]:
+        """Logits (N,) of every image of a split, in the store's order."""
+        return np.concatenate([self.logits(images) for images, _ in split.in_order(_BATCH)])
+
+    def logits_and_maps(
+        self, images_BSS: NDArray[np.uint8] | Tensor
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Logits (B,) and class activation maps (B, h, w), both in logits."""
+        with torch.inference_mode():
+            features = self.network.features(self._input(images_BSS))
+            logits_B = self.network.classify(features)[:, 0]
+            maps_Bhw = class_activation_map(self.network, features)
+        return np.asarray(logits_B.float().cpu()), np.asarray(maps_Bhw.cpu())
+
+    def _input(self, images_BSS: NDArray[np.uint8] | Tensor) -> Tensor:
+        pixels = torch.as_tensor(images_BSS, device=self.device)
+        x_B1RR = resize(pixels, self.info.resolution)
+        return normalise(x_B1RR, self.info.mean, self.info.std)
+
+
+def resize(images_BSS: Tensor, size: int) -> Tensor:
+    """uint8 (B, S, S) to float (B, 1, size, size) in 0 to 1, antialiased, channels last."""
+    x = images_BSS[:, None].float().div_(255.0)
+    if x.shape[-1] != size:
+        x = F.interpolate(x, (size, size), mode="bilinear", antialias=True, align_corners=False)
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def normalise(x_B1RR: Tensor, mean: float, std: float) -> Tensor:
+    """Pixels in 0 to 1 to what the network takes: about zero mean and unit deviation."""
+    return (x_B1RR - mean) / std

@@ -1,0 +1,56 @@
+"""Which device computes, and in which number format."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+from cxrdiag.errors import UsageError
+from cxrdiag.model.resnet import ResNet
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device of that name; `auto` takes a GPU when there is one. Raises UsageError."""
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        return torch.device(next(kind for kind, there in available.items() if there))
+    if name not in available:
+        raise UsageError(
+            f"unknown device {name!r}", hint=f"one of {', '.join(DEVICES)}", code="unknown_device"
+        )
+    if not available[name]:
+        raise UsageError(
+            f"device {name!r} is not available on this machine",
+            hint="use --device auto",
+            code="no_device",
+        )
+    return torch.device(name)
+
+
+def has_fast_bf16(device: torch.device) -> bool:
+    """Whether bfloat16 is computed in hardware there; emulated, it is slower than float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu":
+        known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+        return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
+    return False
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """The autocast context of `precision`: `fp32`, `bf16`, or `auto`, bf16 where it is fast."""
+    if precision == "bf16" or (precision == "auto" and has_fast_bf16(device)):
+        return torch.autocast(device.type, torch.bfloat16)
+    return nullcontext()
+
+
+def to_device(network: ResNet, device: torch.device) -> ResNet:
+    """The network on the device, its convolutions channels last, which are faster so everywhere."""
+    return network.to(device).to(memory_format=torch.channels_last)

@@ -1,0 +1,45 @@
+"""Run folders: the newest one, and a name for the next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cxrdiag.errors import ModelError
+
+RUNS = Path("runs")
+_MODEL, _RESUME = "model.json", "resume.safetensors"
+
+
+def newest_run(runs: Path = RUNS) -> Path:
+    """The run in `runs` whose model was finished last. Raises ModelError when there is none."""
+    return _newest(runs, _MODEL, "no trained model is there", "train one first: cxrdiag train")
+
+
+def newest_interrupted_run(runs: Path = RUNS) -> Path:
+    """The run in `runs` that was interrupted last. Raises ModelError when there is none."""
+    return _newest(runs, _RESUME, "no interrupted training is there", "name it with --run")
+
+
+def next_run(name: str, runs: Path = RUNS) -> Path:
+    """The first of `runs/name-1`, `runs/name-2`, ... that does not exist."""
+    number = 1
+    while (path := runs / f"{name}-{number}").exists():
+        number += 1
+    return path
+
+
+def is_finished(run: Path) -> bool:
+    """Whether the run holds a model and nothing to resume."""
+    return (run / _MODEL).is_file() and not is_interrupted(run)
+
+
+def is_interrupted(run: Path) -> bool:
+    """Whether the run holds a training to resume."""
+    return (run / _RESUME).is_file()
+
+
+def _newest(runs: Path, marker: str, problem: str, hint: str) -> Path:
+    found = [(path.stat().st_mtime_ns, path.parent) for path in runs.glob(f"*/{marker}")]
+    if not found:
+        raise ModelError(problem, path=runs, hint=hint, code="no_run")
+    return max(found)[1]

@@ -1,0 +1,1 @@
+"""A store becomes a run folder."""

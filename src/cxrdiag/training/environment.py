@@ -1,0 +1,44 @@
+"""What a run was made with, for its environment.json: versions and hardware, no names or paths."""
+
+from __future__ import annotations
+
+import os
+import platform
+from typing import Any
+
+import numpy as np
+import PIL
+import torch
+import torchvision
+
+from cxrdiag import __version__
+
+
+def describe_environment(device: torch.device) -> dict[str, Any]:
+    """Versions, processor, cores, threads and device, as JSON takes them."""
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
+    return {
+        "cxrdiag": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+        "numpy": np.__version__,
+        "pillow": PIL.__version__,
+        "system": platform.system(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "device": device.type,
+        "gpu": gpu,
+    }
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            names = [
+                line.partition(":")[2].strip() for line in file if line.startswith("model name")
+            ]
+        return names[0] if names else platform.machine()
+    except OSError:
+        return platform.processor() or platform.machine()

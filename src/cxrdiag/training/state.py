@@ -1,0 +1,105 @@
+"""All that changes while training, and how it is saved after every epoch and restored."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cxrdiag.errors import TrainingError
+from cxrdiag.model.checkpoint import load_resume, save_resume
+from cxrdiag.model.resnet import ResNet
+from cxrdiag.training.history import Epoch
+
+
+@dataclass
+class State:
+    """A training between two epochs. Random generators are not in it: they derive from the seed."""
+
+    network: ResNet
+    average: ResNet
+    """Exponential moving average of `network`'s weights, where the recipe wants one."""
+    optimizer: torch.optim.Optimizer
+    best: dict[str, Tensor] = field(default_factory=dict)
+    """Weights of the epoch of highest validation AUROC so far; of equals the last."""
+    best_epoch: int = 0
+    history: list[Epoch] = field(default_factory=list)
+
+    def keep_if_best(self, weights: dict[str, Tensor]) -> None:
+        """Keep a copy of `weights` if the last epoch's validation AUROC is the highest."""
+        if self.history[-1].val_auroc >= max(row.val_auroc for row in self.history):
+            self.best = copy.deepcopy(weights)
+            self.best_epoch = self.history[-1].epoch
+
+    def save(self, run: Path, identity: dict[str, Any]) -> None:
+        """Write resume.safetensors; `identity` says which training it belongs to."""
+        parts = {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "best": self.best,
+            "optimizer": _flatten(self.optimizer),
+        }
+        tensors = {f"{part}/{name}": t for part, ts in parts.items() for name, t in ts.items()}
+        history = [dataclasses.asdict(row) for row in self.history]
+        save_resume(
+            run, tensors, {"identity": identity, "best_epoch": self.best_epoch, "history": history}
+        )
+
+    def restore(self, run: Path, identity: dict[str, Any]) -> None:
+        """Read resume.safetensors. Raises TrainingError where it belongs to another training."""
+        tensors, saved = load_resume(run)
+        differing = _differences(saved["identity"], identity)
+        if differing:
+            raise TrainingError(
+                f"the saved training differs in {', '.join(differing)}",
+                path=run,
+                hint="resume with the same recipe and data, or start another run",
+                code="resume_mismatch",
+            )
+        parts: dict[str, dict[str, Tensor]] = {}
+        for key, tensor in tensors.items():
+            part, _, name = key.partition("/")
+            parts.setdefault(part, {})[name] = tensor
+        self.network.load_state_dict(parts["network"])
+        self.average.load_state_dict(parts["average"])
+        device = next(self.network.parameters()).device
+        self.best = {name: tensor.to(device) for name, tensor in parts["best"].items()}
+        _unflatten(self.optimizer, parts["optimizer"])
+        self.best_epoch = saved["best_epoch"]
+        self.history = [Epoch(**row) for row in saved["history"]]
+
+
+def _flatten(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    state = optimizer.state_dict()["state"]
+    return {f"{i}/{name}": value for i, values in state.items() for name, value in values.items()}
+
+
+def _unflatten(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        index, _, name = key.partition("/")
+        state.setdefault(int(index), {})[name] = tensor
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            for name, value in optimizer.state[parameter].items():
+                # The file holds row-major arrays; sums over another memory order round otherwise.
+                if value.shape == parameter.shape:
+                    optimizer.state[parameter][name] = torch.empty_like(parameter).copy_(value)
+
+
+def _differences(saved: Any, now: Any, path: str = "") -> list[str]:
+    if isinstance(saved, dict) and isinstance(now, dict):
+        names = sorted({*saved, *now})
+        inner = (
+            _differences(saved.get(n), now.get(n), f"{path}.{n}" if path else n) for n in names
+        )
+        return [name for names_below in inner for name in names_below]
+    # JSON turns tuples into lists.
+    same = (list(now) if isinstance(now, tuple) else now) == saved
+    return [] if same else [f"{path} ({saved!r}, now {now!r})"]

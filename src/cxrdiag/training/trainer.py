@@ -1,0 +1,232 @@
+"""fit(): a store and a recipe become a run folder; interrupted, it goes on where it was saved.
+
+Shapes: B batch, N images of a split, S side of a stored square, R side of the network's input.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+
+from cxrdiag import __version__
+from cxrdiag.data.augment import augment
+from cxrdiag.data.batches import Split
+from cxrdiag.data.store import Store
+from cxrdiag.errors import DataError, TrainingError
+from cxrdiag.evaluation.threshold import choose_threshold
+from cxrdiag.files import write_json, write_text
+from cxrdiag.model.checkpoint import RESUME, save_model
+from cxrdiag.model.classifier import Classifier, ModelInfo, normalise, resize
+from cxrdiag.model.device import autocast, to_device
+from cxrdiag.model.probability import probability
+from cxrdiag.model.resnet import ResNet
+from cxrdiag.training.config import Recipe, dump_recipe
+from cxrdiag.training.environment import describe_environment
+from cxrdiag.training.history import Epoch, draw_curves, write_history
+from cxrdiag.training.optimisation import (
+    build_optimizer,
+    class_weights,
+    learning_rate,
+    loss_function,
+    update_average,
+)
+from cxrdiag.training.state import State
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where a training stands after a step."""
+
+    epoch: int
+    step: int
+    """Of this epoch, from 1."""
+    n_steps: int
+    """Of an epoch."""
+    loss: float
+    """Mean of the epoch so far."""
+    images_per_s: float
+
+
+@dataclass(frozen=True)
+class Reporter:
+    """What a caller may want to hear while training."""
+
+    step: Callable[[Step], None] = lambda step: None
+    epoch: Callable[[Epoch], None] = lambda epoch: None
+
+
+@dataclass(frozen=True)
+class _Job:
+    """All that stays the same while training."""
+
+    recipe: Recipe
+    info: ModelInfo
+    train: Split
+    val: Split
+    weights_2: Tensor
+    reporter: Reporter
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of an epoch."""
+        return -(-len(self.train) // self.recipe.training.batch_size)
+
+
+def fit(
+    recipe: Recipe,
+    store: Store,
+    run: Path,
+    *,
+    device: torch.device,
+    resume: bool = False,
+    reporter: Reporter | None = None,
+) -> Classifier:
+    """Train on the store's train split, choose on its val split, write the run folder `run`.
+
+    The weights kept are those of the epoch of highest validation AUROC, and the threshold is chosen
+    on validation with them; the test split is not read. All randomness of an epoch derives from the
+    seed and the epoch's number: a training that was stopped and resumed ends with the weights of
+    one that never was, bit for bit on one machine.
+
+    Raises TrainingError on a non-finite loss, or when `resume` finds another recipe or store;
+    ModelError when there is nothing to resume; DataError when a split lacks a class.
+    """
+    job = _prepare(recipe, store, device, reporter or Reporter())
+    torch.manual_seed(recipe.training.seed)
+    network = to_device(ResNet(recipe.model.arch), device)
+    state = State(network, copy.deepcopy(network), build_optimizer(network, recipe.training))
+    identity = {"recipe": dataclasses.asdict(recipe), "data": store.fingerprint}
+    if resume:
+        state.restore(run, identity)
+    write_text(run / "config.yaml", dump_recipe(recipe))
+    write_json(run / "environment.json", describe_environment(device))
+
+    while not _is_finished(state.history, recipe):
+        started = time.perf_counter()
+        loss, accuracy = _train_epoch(job, state)
+        images_per_s = len(job.train) / (time.perf_counter() - started)
+        kept = state.average if recipe.training.ema_decay else state.network
+        val_loss, val_accuracy, val_auroc = _validate(job, kept)
+        row = Epoch(
+            epoch=len(state.history) + 1,
+            train_loss=loss,
+            train_accuracy=accuracy,
+            val_loss=val_loss,
+            val_accuracy=val_accuracy,
+            val_auroc=val_auroc,
+            lr=state.optimizer.param_groups[0]["lr"],
+            images_per_s=images_per_s,
+            seconds=time.perf_counter() - started,
+        )
+        state.history.append(row)
+        state.keep_if_best(kept.state_dict())
+        state.save(run, identity)
+        write_history(run / "history.csv", state.history)
+        job.reporter.epoch(row)
+    return _finish(job, state, run)
+
+
+def _prepare(recipe: Recipe, store: Store, device: torch.device, reporter: Reporter) -> _Job:
+    train, val = Split(store, "train", device), Split(store, "val", device)
+    for what, split in (("train", train), ("val", val)):
+        if split.targets_N.unique().numel() < 2:
+            raise DataError(
+                f"split {what!r} has images of one class only",
+                path=store.path,
+                hint="a classifier needs both Normal and Pneumonia",
+                code="one_class",
+            )
+    mean, std = train.pixel_statistics()
+    info = ModelInfo(
+        arch=recipe.model.arch,
+        image_size=store.image_size,
+        resolution=recipe.data.resolution,
+        mean=mean,
+        std=std,
+        threshold=0.5,
+        recipe=recipe.name,
+        seed=recipe.training.seed,
+        data_fingerprint=store.fingerprint,
+        cxrdiag_version=__version__,
+    )
+    weights_2 = class_weights(train.targets_N, recipe.training.balance)
+    return _Job(recipe, info, train, val, weights_2, reporter)
+
+
+def _is_finished(history: list[Epoch], recipe: Recipe) -> bool:
+    patience = recipe.training.patience
+    aurocs = [row.val_auroc for row in history]
+    stale = bool(aurocs) and len(aurocs) - 1 - aurocs.index(max(aurocs)) >= patience
+    return len(history) >= recipe.training.epochs or (patience > 0 and stale)
+
+
+def _train_epoch(job: _Job, state: State) -> tuple[float, float]:
+    """One pass over the training images. Returns mean loss and accuracy."""
+    config, device = job.recipe.training, job.train.device
+    epoch = len(state.history) + 1
+    generator = torch.Generator().manual_seed(config.seed * 100_003 + epoch)
+    losses, hits, seen, started = 0.0, 0, 0, time.perf_counter()
+    state.network.train()
+    batches = job.train.shuffled(config.batch_size, generator)
+    for step, (images_BSS, targets_B) in enumerate(batches):
+        done = (epoch - 1) * job.n_steps + step
+        for group in state.optimizer.param_groups:
+            group["lr"] = learning_rate(done, job.n_steps * config.epochs, config)
+        x = augment(resize(images_BSS, job.info.resolution), job.recipe.augment, generator)
+        with autocast(device, config.precision):
+            logits_B = state.network(normalise(x, job.info.mean, job.info.std))[:, 0].float()
+        loss = loss_function(logits_B, targets_B, job.weights_2, config.label_smoothing)
+        value = loss.item()
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"the loss is {value} at epoch {epoch}, step {step + 1}",
+                hint="lower training.lr, or set training.precision=fp32",
+                code="non_finite_loss",
+            )
+        state.optimizer.zero_grad()
+        loss.backward()
+        if config.clip_norm:
+            torch.nn.utils.clip_grad_norm_(state.network.parameters(), config.clip_norm)
+        state.optimizer.step()
+        if config.ema_decay:
+            update_average(state.average, state.network, config.ema_decay, done)
+        seen += len(targets_B)
+        losses += value * len(targets_B)
+        hits += int(((logits_B > 0) == (targets_B > 0)).sum())
+        rate = seen / (time.perf_counter() - started)
+        job.reporter.step(Step(epoch, step + 1, job.n_steps, losses / seen, rate))
+    return losses / seen, hits / seen
+
+
+def _validate(job: _Job, network: ResNet) -> tuple[float, float, float]:
+    """Loss, accuracy at 0.5 and AUROC on the validation split."""
+    classifier = Classifier(network.eval(), job.info, job.val.device)
+    logits_N = torch.from_numpy(classifier.split_logits(job.val))
+    targets_N = job.val.targets_N.cpu()
+    weights_2 = class_weights(targets_N, balance=True)
+    loss = float(loss_function(logits_N, targets_N, weights_2))
+    accuracy = float(((logits_N > 0) == (targets_N > 0)).float().mean())
+    return loss, accuracy, float(roc_auc_score(targets_N.numpy(), logits_N.numpy()))
+
+
+def _finish(job: _Job, state: State, run: Path) -> Classifier:
+    """Write the model and the curves; nothing is left to resume then."""
+    state.network.load_state_dict(state.best)
+    classifier = Classifier(state.network.eval(), job.info, job.val.device)
+    targets_N = job.val.targets_N.cpu().numpy().astype(np.int64)
+    threshold = choose_threshold(probability(classifier.split_logits(job.val)), targets_N)
+    info = dataclasses.replace(job.info, threshold=threshold, epoch=state.best_epoch)
+    save_model(run, state.best, info)
+    draw_curves(run / "curves.png", state.history)
+    (run / RESUME).unlink()
+    return dataclasses.replace(classifier, info=info)
