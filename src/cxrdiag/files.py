@@ -58,6 +58,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     An earlier `path` is replaced: it is moved aside first and removed last, so a
     crash leaves the old folder or the new one under that name or beside it.
     """
+    path = path.resolve()  # a link is followed, not replaced
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:

@@ -62,8 +62,12 @@ class Split:
     def pixel_statistics(self) -> tuple[float, float]:
         """Mean and standard deviation of the pixels in 0 to 1, over at most 2,000 images."""
         step = -(-len(self) // 2000)
-        sample = np.asarray(self._store.images_NSS[self.rows_N[::step]])
-        return float(sample.mean() / 255), float(sample.std() / 255)
+        # By histogram: a gigabyte less than NumPy's std, which makes every pixel a float64.
+        images = (self._store.images_NSS[row] for row in self.rows_N[::step])
+        counts = sum(np.bincount(image.ravel(), minlength=256) for image in images)
+        level = np.arange(256) / 255
+        mean = np.average(level, weights=counts)
+        return float(mean), float(np.sqrt(np.average((level - mean) ** 2, weights=counts)))
 
     def _bytes(self) -> int:
         return len(self) * self._store.image_size**2

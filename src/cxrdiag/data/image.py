@@ -7,20 +7,32 @@ bit, whichever way it comes in.
 from __future__ import annotations
 
 import os
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from cxrdiag.errors import DataError
 
 FORMATS = ("JPEG", "PNG")
 IMAGE_SUFFIXES = frozenset({".jpeg", ".jpg", ".png"})
 """What is looked for in a folder; a file named outright may have any suffix."""
-_ORIENTATION = ExifTags.Base.Orientation
+_UPRIGHT = {  # EXIF orientation -> what turns the stored picture upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_FILTERS = threading.Lock()
 MAX_PIXELS = 100_000_000
 """A chest film scanned at 0.1 mm has 15 million; more than this is refused before it is decoded."""
 
@@ -31,7 +43,9 @@ def find_images(folder: Path) -> list[Path]:
         Path(parent) / name
         for parent, _, names in os.walk(folder)
         for name in names
-        if not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
+        if not name.startswith(".")
+        and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
+        and os.path.isfile(os.path.join(parent, name))  # not a link to nowhere
     )
 
 
@@ -59,22 +73,16 @@ def decode(data: bytes, size: int, path: Path | str = "image") -> NDArray[np.uin
     `size`. Raises DataError (`unreadable_image`, `unsupported_format`, `image_too_large`).
     """
     try:
-        with warnings.catch_warnings():
-            # Pillow's warning at half its limit is an error here; ours comes first.
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(BytesIO(data), formats=FORMATS) as image:
-                width, height = image.size
-                if width * height > MAX_PIXELS:
-                    raise DataError(
-                        f"{width} x {height} pixels is more than the limit of {MAX_PIXELS:,}",
-                        path=path,
-                        code="image_too_large",
-                    )
-                image.draft("L", (size, size))
-                upright = ImageOps.exif_transpose(image)
-                gray = _to_gray(upright)
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise DataError("too many pixels", path=path, code="image_too_large") from error
+        with _open(data) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise _too_large(f"{width} x {height} pixels", path)
+            image.draft("L", (size, size))
+            image.load()
+            turn = _turn(image)
+            gray = _to_gray(image if turn is None else image.transpose(turn))
+    except Image.DecompressionBombError as error:  # Pillow's own limit, higher than ours
+        raise _too_large("the picture", path) from error
     except UnidentifiedImageError as error:
         what = "the file is empty" if not data else "not a JPEG or PNG image"
         raise DataError(what, path=path, code="unsupported_format") from error
@@ -90,11 +98,38 @@ def decode(data: bytes, size: int, path: Path | str = "image") -> NDArray[np.uin
 
 
 def image_size(data: bytes) -> tuple[int, int]:
-    """Width and height in pixels of the upright picture, without decoding it."""
-    with Image.open(BytesIO(data), formats=FORMATS) as image:
-        lying = image.getexif().get(_ORIENTATION, 1) >= 5
+    """Width and height in pixels of the upright picture; for data that `decode` takes."""
+    with _open(data) as image:
         width, height = image.size
+        lying = _turn(image) in (_UPRIGHT[5], _UPRIGHT[6], _UPRIGHT[7], _UPRIGHT[8])
         return (height, width) if lying else (width, height)
+
+
+def _open(data: bytes) -> Image.Image:
+    with _quiet():
+        return Image.open(BytesIO(data), formats=FORMATS)
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    # Not ImageOps.exif_transpose: it writes the EXIF block anew, and fails where that is damaged.
+    with _quiet():
+        return _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Pillow's warnings: of a size that `decode` refuses, of a damaged EXIF block.
+
+    Warning filters are the process's and not the thread's, hence the lock.
+    """
+    with _FILTERS, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _too_large(what: str, path: Path | str) -> DataError:
+    message = f"{what} is more than the limit of {MAX_PIXELS:,} pixels"
+    return DataError(message, path=path, code="image_too_large")
 
 
 def _to_gray(image: Image.Image) -> Image.Image:

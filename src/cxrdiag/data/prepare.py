@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from cxrdiag.data.image import decode, image_size, read_bytes
 from cxrdiag.data.kaggle import Record, bare_normal_number, bare_person_number, read_dataset
 from cxrdiag.data.split import assign_splits, train_test_overlap
-from cxrdiag.data.store import COLUMNS, VERSION, Store, open_store
+from cxrdiag.data.store import COLUMNS, FILES, VERSION, Store, open_store
 from cxrdiag.errors import DataError
 from cxrdiag.files import new_folder, write_json, write_text
 
@@ -65,6 +65,7 @@ def prepare(
     listing = _listing(records, missing, size, seed)
     if (store := _unchanged(out, records, listing)) is not None:
         return store, False
+    _refuse_foreign(out)
     with new_folder(out) as folder:
         kept, facts, unreadable = _write_images(folder / "images.npy", records, size, progress)
         _refuse_broken(source, len(records), missing, unreadable)
@@ -115,6 +116,20 @@ def _unchanged(out: Path, records: Sequence[Record], listing: str) -> Store | No
         if touched and known.get(record.name) != _sha256(read_bytes(record.path)):
             return None
     return store
+
+
+def _refuse_foreign(out: Path) -> None:
+    """A store replaces what was at `out`: only an earlier store, or nothing, may be there."""
+    if not out.exists():
+        return
+    other = {path.name for path in out.iterdir()} - FILES if out.is_dir() else {out.name}
+    if other:
+        raise DataError(
+            f"is there already and is more than a store: {min(other)!r}",
+            path=out,
+            hint="give --out a new folder; nothing was changed",
+            code="not_a_store",
+        )
 
 
 def _write_images(

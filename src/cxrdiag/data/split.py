@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -64,26 +64,42 @@ def _draw(
     records: Sequence[Record], sha256: Sequence[str], splits: Sequence[str], seed: int
 ) -> list[int]:
     train = [row for row, split in enumerate(splits) if split == "train"]
-    known = [row for row in train if records[row].patient]
-    if 2 * len(known) >= len(train):
-        train = known
-    patients = [records[row].patient or records[row].name for row in train]
-    groups = _groups(patients, [sha256[row] for row in train])
+    who = [records[row].patient or records[row].name for row in train]
+    group_of = dict(zip(train, _groups(who, [sha256[row] for row in train]), strict=True))
+    unknown = [row for row in train if not records[row].patient]
+    if 2 * len(unknown) <= len(train):
+        # With them stays whoever shares a file with one of them.
+        staying = {group_of[row] for row in unknown}
+        train = [row for row in train if group_of[row] not in staying]
+    groups = [group_of[row] for row in train]
+    _refuse_few(len(set(groups)), "patients")
+    for label, n in Counter(records[row].label for row in train).items():
+        _refuse_few(n, f"{label} images of known patients")
     strata = [f"{records[row].label} {records[row].subtype}" for row in train]
-    if len(set(groups)) < FOLDS:
-        raise DataError(
-            f"{len(set(groups))} patients in train are too few to draw a validation split",
-            hint=f"at least {FOLDS} are needed",
-            code="too_few_patients",
-        )
     folds = StratifiedGroupKFold(n_splits=FOLDS, shuffle=True, random_state=seed)
     _, chosen = next(folds.split(np.zeros(len(train)), _merge_rare(strata), groups))
     return [train[position] for position in chosen]
 
 
-def _merge_rare(strata: list[str]) -> list[str]:
-    """Strata of fewer than FOLDS images cannot be spread over the folds: they join their label."""
-    return [name if strata.count(name) >= FOLDS else name.split(" ")[0] for name in strata]
+def _refuse_few(n: int, what: str) -> None:
+    if n < FOLDS:
+        raise DataError(
+            f"{n} {what} in train are too few to draw a validation split",
+            hint=f"at least {FOLDS} are needed",
+            code="too_few_patients",
+        )
+
+
+def _merge_rare(strata: Sequence[str]) -> list[str]:
+    """Strata of fewer than FOLDS images cannot be spread over the folds.
+
+    They join the commonest stratum of their label.
+    """
+    n = Counter(strata)
+    commonest: dict[str, str] = {}
+    for name, _ in n.most_common():
+        commonest.setdefault(name.split(" ")[0], name)
+    return [name if n[name] >= FOLDS else commonest[name.split(" ")[0]] for name in strata]
 
 
 def _groups(patients: Sequence[str], sha256: Sequence[str]) -> list[str]:

@@ -7,6 +7,8 @@ source file). The reader refuses any other version.
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,7 @@ from cxrdiag.data.kaggle import PNEUMONIA
 from cxrdiag.errors import DataError
 
 VERSION = 1
+FILES = frozenset({"images.npy", "records.csv", "store.json"})
 COLUMNS = ("name", "label", "split", "patient", "subtype", "width", "height", "bytes", "sha256")
 
 
@@ -82,9 +85,12 @@ def open_store(path: Path) -> Store:
                 hint="prepare it again",
                 code="store_version",
             )
-        images = np.load(path / "images.npy", mmap_mode="r", allow_pickle=False)
+        images = np.lib.format.open_memmap(path / "images.npy", mode="r")
+        table = (path / "records.csv").read_bytes()
+        if hashlib.sha256(table).hexdigest() != info.get("fingerprint"):
+            raise _damaged(path, "records.csv is not the one that was prepared")
         records = pd.read_csv(
-            path / "records.csv", keep_default_na=False, dtype=dict.fromkeys(COLUMNS[:5], str)
+            io.BytesIO(table), keep_default_na=False, dtype=dict.fromkeys(COLUMNS[:5], str)
         )
     except (OSError, ValueError, AttributeError, pd.errors.ParserError) as error:
         raise _damaged(path, str(error)) from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +78,11 @@ def load_resume(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             if metadata.get("version") != str(VERSION):
                 raise ModelError("saved by another version", path=path, code="resume_version")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return tensors, json.loads(metadata["state"])
-    except (OSError, SafetensorError, ValueError, KeyError) as error:
+            state = json.loads(metadata["state"])
+            if not isinstance(state, dict):
+                raise ValueError("its state is not a JSON object")
+            return tensors, state
+    except (OSError, SafetensorError, ValueError, KeyError, RecursionError) as error:
         raise ModelError(f"damaged: {error}", path=path, code="damaged_resume") from error
 
 
@@ -94,18 +98,39 @@ def _read_info(path: Path) -> tuple[ModelInfo, str]:
         document = json.loads(path.read_text(encoding="utf-8"))
         if document.get("version") != VERSION or document.get("arch") not in ARCHITECTURES:
             raise ModelError(
-                f"version {document.get('version')!r}, architecture {document.get('arch')!r}: "
-                "this cxrdiag knows neither or one of them not",
+                f"version {document.get('version')!r} of architecture {document.get('arch')!r} "
+                f"is unknown; this cxrdiag reads version {VERSION} of {', '.join(ARCHITECTURES)}",
                 path=path,
+                hint="made by a newer cxrdiag? update this one",
                 code="model_version",
             )
         names = [field.name for field in dataclasses.fields(ModelInfo)]
         info = ModelInfo(**{name: document[name] for name in names})
-        if not (16 <= info.image_size <= 4096 and 16 <= info.resolution <= 4096):
-            raise ValueError(f"image size {info.image_size}, resolution {info.resolution}")
+        _check(info)
         return info, str(document["weights_sha256"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError(f"damaged: {error!r}", path=path, code="damaged_model") from error
+
+
+def _check(info: ModelInfo) -> None:
+    """Raise ValueError on a field of the wrong type, or a number nothing can be computed with."""
+    kinds: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float)}
+    for field in dataclasses.fields(info):
+        value = getattr(info, field.name)
+        # Annotations are text in a module that postpones them.
+        if isinstance(value, bool) or not isinstance(value, kinds[str(field.type)]):
+            raise ValueError(f"{field.name} is {value!r}, not {field.type}")
+    numbers = {
+        "image_size": 16 <= info.image_size <= 4096,
+        "resolution": 16 <= info.resolution <= 4096,
+        "mean": math.isfinite(info.mean),
+        "std": 0 < info.std < math.inf,
+        "threshold": 0 <= info.threshold <= 1,
+        "temperature": 0 < info.temperature < math.inf,
+    }
+    for name, is_sound in numbers.items():
+        if not is_sound:
+            raise ValueError(f"{name} is {getattr(info, name)}")
 
 
 def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

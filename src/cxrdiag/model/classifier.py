@@ -78,8 +78,10 @@ class Classifier:
         return np.asarray(logits_B.float().cpu()), np.asarray(maps_Bhw.cpu())
 
     def _input(self, images_BSS: NDArray[np.uint8] | Tensor) -> Tensor:
-        pixels = torch.as_tensor(images_BSS, device=self.device)
-        x_B1RR = resize(pixels, self.info.resolution)
+        if isinstance(images_BSS, np.ndarray):
+            # A store's images are read-only, which torch warns about though nothing is written.
+            images_BSS = torch.from_numpy(np.require(images_BSS, requirements=["C", "W"]))
+        x_B1RR = resize(images_BSS.to(self.device), self.info.resolution)
         return normalise(x_B1RR, self.info.mean, self.info.std)
 
 

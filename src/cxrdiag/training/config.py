@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 import types
 import typing
 from collections.abc import Sequence
@@ -18,6 +19,31 @@ from cxrdiag.data.augment import AugmentConfig
 from cxrdiag.errors import UsageError
 
 RECIPES = ("default", "original", "smoke")
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "data.resolution": (32, 4096),
+    "augment.crop": (0.05, 4),
+    "augment.aspect": (0, 1),
+    "augment.shift": (0, 1),
+    "augment.rotation": (0, 180),
+    "augment.flip": (0, 1),
+    "augment.gamma": (0, 3),
+    "augment.contrast": (0, 1),
+    "augment.brightness": (0, 1),
+    "augment.erase": (0, 1),
+    "training.epochs": (1, 100_000),
+    # Batch norm needs two images a batch; an odd number of images in twos leaves one alone.
+    "training.batch_size": (3, 65_536),
+    "training.lr": (0, 1000),
+    "training.weight_decay": (0, 1000),
+    "training.warmup": (0, 1),
+    "training.label_smoothing": (0, 1),
+    "training.clip_norm": (0, 1e9),
+    "training.ema_decay": (0, 1),
+    "training.patience": (0, 100_000),
+    "training.seed": (0, 2**32 - 1),
+}
+"""Smallest and largest value of every number in a recipe, both allowed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +126,9 @@ def load_recipe(name_or_file: str, overrides: Sequence[str] = ()) -> Recipe:
                 code="bad_override",
             )
         values = document.setdefault(section, {})
-        if isinstance(values, dict):
-            values[key] = _parse_yaml(value, override)
+        if not isinstance(values, dict):
+            raise UsageError(f"{section!r} is not a section of keys", code="bad_override")
+        values[key] = _parse_yaml(value, override)
     recipe = _build(Recipe, document, "")
     assert isinstance(recipe, Recipe)
     return recipe
@@ -132,7 +159,7 @@ def _read(name_or_file: str) -> str:
 def _parse_yaml(text: str, where: str) -> Any:
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: month 13 of a date
         raise UsageError("not YAML", path=where, code="bad_recipe") from error
 
 
@@ -154,6 +181,7 @@ def _build(kind: type[Any], values: dict[str, Any], path: str) -> Any:
             made[key] = _build(hints[key], value, f"{where}.")
         else:
             made[key] = _convert(hints[key], value, where)
+            _check_range(made[key], where)
     return kind(**made)
 
 
@@ -173,10 +201,21 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if hint is float and not isinstance(value, bool):
         try:
             return float(value)  # YAML 1.1 reads 1e-3 as text
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             pass
     expected = " or ".join(map(repr, options)) if origin is Literal else _name(hint)
     raise UsageError(f"{where} is {value!r}, expected {expected}", code="bad_value")
+
+
+def _check_range(value: Any, where: str) -> None:
+    # It names folders; and those of runs are all on one level.
+    if where == "name" and not re.fullmatch(r"\w[\w.-]*", value):
+        raise UsageError(f"name is {value!r}, not letters, digits, '.', '_', '-'", code="bad_value")
+    if where in _RANGES:
+        low, high = _RANGES[where]
+        if not all(low <= v <= high for v in (value if isinstance(value, tuple) else (value,))):
+            shown = list(value) if isinstance(value, tuple) else value
+            raise UsageError(f"{where} is {shown}, not in {low:g} to {high:g}", code="bad_value")
 
 
 def _name(hint: Any) -> str:

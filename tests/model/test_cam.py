@@ -1,0 +1,55 @@
+"""Class activation maps are exact: their mean plus the bias is the logit."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from cxrdiag.model.cam import class_activation_map, enlarge
+from cxrdiag.model.resnet import ResNet
+
+
+@pytest.mark.parametrize("arch", ["resnet18", "resnet50"])
+def test_the_mean_of_the_map_plus_the_bias_is_the_logit(arch: str) -> None:
+    torch.manual_seed(0)
+    network = ResNet(arch).eval()
+    with torch.inference_mode():
+        network.fc.bias.fill_(0.7)
+        x = torch.randn(2, 1, 64, 96)
+        features = network.features(x)
+        map_Bhw = class_activation_map(network, features)
+        logits_B = network(x)[:, 0]
+    assert map_Bhw.shape == (2, 2, 3)
+    assert logits_B.std() > 1e-3
+    torch.testing.assert_close(map_Bhw.mean(dim=(1, 2)) + 0.7, logits_B)
+
+
+def test_the_map_shows_where_a_planted_feature_is_and_for_which_side_it_speaks() -> None:
+    network = ResNet("resnet18")
+    features = torch.zeros(2, 512, 4, 5)
+    features[0, 3, 1, 4] = 2.0
+    features[1, 9, 2, 0] = 1.0
+    with torch.no_grad():
+        network.fc.weight.zero_()
+        network.fc.weight[0, 3], network.fc.weight[0, 9] = 5.0, -4.0
+        map_Bhw = class_activation_map(network, features)
+    expected = torch.zeros(2, 4, 5)
+    expected[0, 1, 4], expected[1, 2, 0] = 10.0, -4.0
+    assert torch.equal(map_Bhw, expected)
+
+
+def test_a_half_precision_map_is_computed_in_float() -> None:
+    network = ResNet("resnet18").bfloat16()
+    assert class_activation_map(network, torch.ones(1, 512, 2, 2).bfloat16()).dtype == torch.float32
+
+
+def test_enlarging_keeps_the_place_and_the_level() -> None:
+    map_Bhw = torch.zeros(2, 4, 4)
+    map_Bhw[0, 1, 2] = 1.0
+    map_Bhw[1] = -3.0
+    large = enlarge(map_Bhw, 64)
+    assert large.shape == (2, 64, 64)
+    row, column = divmod(int(large[0].argmax()), 64)
+    # Cell (1, 2) covers rows 16 to 31 and columns 32 to 47: its peak is in the middle.
+    assert (row, column) in {(r, c) for r in (23, 24) for c in (39, 40)}
+    torch.testing.assert_close(large[1], torch.full((64, 64), -3.0))

@@ -1,0 +1,293 @@
+"""Weights come back bit for bit, or not at all and with one clear error."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from cxrdiag.errors import ModelError
+from cxrdiag.model.checkpoint import load_model, load_resume, save_model, save_resume
+from cxrdiag.model.classifier import ModelInfo
+from cxrdiag.model.device import to_device
+from cxrdiag.model.resnet import ResNet
+
+CPU = torch.device("cpu")
+INFO = ModelInfo(
+    arch="resnet18",
+    image_size=256,
+    resolution=112,
+    mean=0.1 + 0.2,
+    std=1 / 3,
+    threshold=0.4375,
+    temperature=1.25,
+    recipe="a recipe",
+    seed=2**40,
+    epoch=7,
+    data_fingerprint="ab" * 32,
+    cxrdiag_version="1.2.3",
+)
+
+
+@pytest.fixture(scope="module")
+def weights() -> dict[str, Tensor]:
+    torch.manual_seed(3)
+    network = to_device(ResNet("resnet18"), CPU)  # channels last, as they are trained
+    network(torch.randn(4, 1, 64, 64))  # statistics that are not those of a fresh network
+    return network.state_dict()
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory, weights: dict[str, Tensor]) -> Path:
+    folder = tmp_path_factory.mktemp("saved")
+    save_model(folder, weights, INFO)
+    return folder
+
+
+@pytest.fixture
+def folder(saved: Path, tmp_path: Path) -> Path:
+    """A model of one's own to damage."""
+    return Path(shutil.copytree(saved, tmp_path / "model"))
+
+
+def _edit(folder: Path, **changes: Any) -> None:
+    document = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps({**document, **changes}))
+
+
+def _refused(folder: Path) -> ModelError:
+    with pytest.raises(ModelError) as e:
+        load_model(folder, CPU)
+    assert e.value.exit_code == 4
+    assert str(folder) in str(e.value)
+    return e.value
+
+
+def test_a_model_comes_back_bit_for_bit(saved: Path, weights: dict[str, Tensor]) -> None:
+    classifier = load_model(saved, CPU)
+    assert classifier.info == INFO
+    assert not classifier.network.training
+    loaded = classifier.network.state_dict()
+    assert list(loaded) == list(weights)
+    assert all(torch.equal(loaded[name], weights[name]) for name in weights)
+
+
+def test_the_two_files_are_what_the_documentation_says(
+    saved: Path, weights: dict[str, Tensor]
+) -> None:
+    assert sorted(path.name for path in saved.iterdir()) == ["model.json", "model.safetensors"]
+    document = json.loads((saved / "model.json").read_text())
+    assert (document["format"], document["version"]) == ("cxrdiag model", 1)
+    assert {name: document[name] for name in dataclasses.asdict(INFO)} == dataclasses.asdict(INFO)
+    bytes_ = (saved / "model.safetensors").read_bytes()
+    assert document["weights_sha256"] == hashlib.sha256(bytes_).hexdigest()
+    plain = load_file(saved / "model.safetensors")  # readable without this package
+    assert torch.equal(plain["conv1.weight"], weights["conv1.weight"])
+
+
+def test_saving_again_gives_the_same_bytes(
+    saved: Path, tmp_path: Path, weights: dict[str, Tensor]
+) -> None:
+    save_model(tmp_path, weights, INFO)
+    for name in ("model.json", "model.safetensors"):
+        assert (tmp_path / name).read_bytes() == (saved / name).read_bytes()
+
+
+def test_weights_of_another_training_are_refused(
+    folder: Path, tmp_path: Path, weights: dict[str, Tensor]
+) -> None:
+    other = {**weights, "fc.bias": weights["fc.bias"] + 1}
+    save_model(tmp_path / "other", other, INFO)
+    shutil.copy(tmp_path / "other" / "model.safetensors", folder)
+    error = _refused(folder)
+    assert error.code == "weights_mismatch"
+    assert "copy both" in error.hint
+
+
+def test_one_flipped_bit_is_refused(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1000] ^= 1
+    path.write_bytes(data)
+    assert _refused(folder).code == "weights_mismatch"
+
+
+@pytest.mark.parametrize("arch", ["resnet34", "resnet50"])
+def test_weights_that_do_not_fit_the_architecture_are_refused(folder: Path, arch: str) -> None:
+    _edit(folder, arch=arch)
+    error = _refused(folder)
+    assert error.code == "weights_mismatch"
+    assert arch in error.message
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"version": 2}, {"version": None}, {"version": "1"}, {"arch": "vit_b_16"}, {"arch": None}],
+)
+def test_another_version_or_architecture_is_refused(folder: Path, changes: dict[str, Any]) -> None:
+    _edit(folder, **changes)
+    error = _refused(folder)
+    assert error.code == "model_version"
+    assert repr(next(iter(changes.values()))) in error.message
+
+
+@pytest.mark.parametrize("size", [0, 4, 100, 20_000, -1])
+def test_truncated_weights_are_refused(folder: Path, size: int) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:size])
+    assert _refused(folder).code == "unreadable_weights"
+
+
+def test_missing_weights_are_refused(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    assert _refused(folder).code == "unreadable_weights"
+    (folder / "model.safetensors").mkdir()
+    assert _refused(folder).code == "unreadable_weights"
+
+
+def test_a_folder_without_a_model_says_what_to_do(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "absent"):
+        error = _refused(folder)
+        assert error.code == "no_model"
+        assert "cxrdiag train" in error.hint
+
+
+@pytest.mark.parametrize(
+    "text", ["", "null", "[]", "3", "{", '{"version": 1', "\x00", "[" * 100_000, "\ud800"]
+)
+def test_a_model_json_that_is_no_json_object_is_refused(folder: Path, text: str) -> None:
+    (folder / "model.json").write_bytes(text.encode("utf-8", "surrogatepass"))
+    assert _refused(folder).code == "damaged_model"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("arch", ["resnet18"]),
+        ("image_size", "256"),
+        ("image_size", 256.5),
+        ("image_size", 10**9),
+        ("resolution", 0),
+        ("resolution", True),
+        ("mean", "0.5"),
+        ("mean", float("nan")),
+        ("std", 0),
+        ("std", -0.2),
+        ("std", None),
+        ("threshold", "0.5"),
+        ("threshold", 1.5),
+        ("threshold", float("nan")),
+        ("temperature", 0.0),
+        ("temperature", float("inf")),
+        ("recipe", 5),
+        ("seed", "0"),
+        ("notice", None),
+    ],
+)
+def test_a_field_nothing_can_be_computed_with_is_refused(
+    folder: Path, name: str, value: object
+) -> None:
+    _edit(folder, **{name: value})
+    assert _refused(folder).code == "damaged_model"
+
+
+@pytest.mark.parametrize("name", [*dataclasses.asdict(INFO), "weights_sha256", "version"])
+def test_a_missing_field_is_refused(folder: Path, name: str) -> None:
+    document = json.loads((folder / "model.json").read_text())
+    del document[name]
+    (folder / "model.json").write_text(json.dumps(document))
+    assert _refused(folder).code in ("damaged_model", "model_version")
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=st.sampled_from([*dataclasses.asdict(INFO), "weights_sha256", "version"]), value=_JSON)
+def test_whatever_stands_in_a_field_the_answer_is_a_model_or_a_model_error(
+    tmp_path: Path, name: str, value: object
+) -> None:
+    document = {"version": 1, **dataclasses.asdict(INFO), "weights_sha256": "", name: value}
+    (tmp_path / "model.json").write_text(json.dumps(document))
+    assert _refused(tmp_path).code in ("damaged_model", "model_version", "unreadable_weights")
+
+
+def test_whole_numbers_are_fine_where_fractions_are_expected(folder: Path) -> None:
+    _edit(folder, mean=0, std=1, temperature=2)
+    assert load_model(folder, CPU).info.temperature == 2
+
+
+def test_a_resume_state_comes_back_bit_for_bit(tmp_path: Path) -> None:
+    tensors = {
+        "network/a": torch.randn(3, 4, 2, 2).to(memory_format=torch.channels_last),
+        "optimizer/0/step": torch.tensor(17.0),
+        "best/n": torch.tensor(2**62 + 1),
+        "half": torch.randn(5).bfloat16(),
+        "odd": torch.tensor([float("inf"), -0.0, 5e-324], dtype=torch.float64),
+    }
+    state = {"history": [{"epoch": 1, "lr": 0.1 + 0.2}], "name": "Ω", "none": None}
+    save_resume(tmp_path, tensors, state)
+    loaded, loaded_state = load_resume(tmp_path)
+    assert loaded_state == state
+    assert loaded.keys() == tensors.keys()
+    for name, tensor in tensors.items():
+        assert loaded[name].dtype == tensor.dtype
+        assert torch.equal(loaded[name], tensor)
+    assert [path.name for path in tmp_path.iterdir()] == ["resume.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "code"),
+    [
+        (None, "resume_version"),
+        ({"version": "2", "state": "{}"}, "resume_version"),
+        ({"version": "1"}, "damaged_resume"),
+        ({"version": "1", "state": "{"}, "damaged_resume"),
+        ({"version": "1", "state": "[]"}, "damaged_resume"),
+    ],
+)
+def test_a_resume_state_that_is_not_ours_is_refused(
+    tmp_path: Path, metadata: dict[str, str] | None, code: str
+) -> None:
+    save_file({"a": torch.zeros(2)}, tmp_path / "resume.safetensors", metadata)
+    with pytest.raises(ModelError) as e:
+        load_resume(tmp_path)
+    assert (e.value.code, e.value.exit_code) == (code, 4)
+
+
+def test_a_truncated_or_missing_resume_state_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError) as e:
+        load_resume(tmp_path)
+    assert e.value.code == "nothing_to_resume"
+    save_resume(tmp_path, {"a": torch.zeros(200)}, {})
+    data = (tmp_path / "resume.safetensors").read_bytes()
+    for size in (0, 5, 60, len(data) - 1):
+        (tmp_path / "resume.safetensors").write_bytes(data[:size])
+        with pytest.raises(ModelError) as e:
+            load_resume(tmp_path)
+        assert e.value.code == "damaged_resume"
+
+
+def test_a_failed_save_leaves_the_old_state(tmp_path: Path) -> None:
+    save_resume(tmp_path, {"a": torch.ones(3)}, {"epoch": 1})
+    base = torch.zeros(6)
+    with pytest.raises(RuntimeError, match="share memory"):
+        save_resume(tmp_path, {"a": base, "b": base}, {"epoch": 2})
+    tensors, state = load_resume(tmp_path)
+    assert state == {"epoch": 1}
+    assert torch.equal(tensors["a"], torch.ones(3))
+    assert [path.name for path in tmp_path.iterdir()] == ["resume.safetensors"]

@@ -1,0 +1,92 @@
+"""Decoded squares in; logits and maps out, the same however they are fed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from cxrdiag.model.classifier import Classifier, ModelInfo, normalise, resize
+from cxrdiag.model.device import to_device
+from cxrdiag.model.resnet import ResNet
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    torch.manual_seed(0)
+    network = to_device(ResNet("resnet18"), CPU)
+    network(torch.randn(8, 1, 64, 64))
+    info = ModelInfo(
+        arch="resnet18", image_size=96, resolution=64, mean=0.4, std=0.2, threshold=0.5
+    )
+    return Classifier(network.eval(), info, CPU)
+
+
+@pytest.fixture(scope="module")
+def images() -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (5, 96, 96), dtype=np.uint8)
+
+
+def test_logits_are_the_networks_of_resized_and_normalised_pixels(
+    classifier: Classifier, images: NDArray[np.uint8]
+) -> None:
+    logits = classifier.logits(images)
+    assert logits.shape == (5,)
+    assert logits.dtype == np.float32
+    x = torch.from_numpy(images)[:, None] / 255
+    x = torch.nn.functional.interpolate(x, (64, 64), mode="bilinear", antialias=True)
+    with torch.inference_mode():
+        expected = classifier.network((x - 0.4) / 0.2)[:, 0].numpy()
+    assert expected.std() > 1e-3
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_an_images_logit_does_not_depend_on_its_company_or_container(
+    classifier: Classifier, images: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    together = classifier.logits(images)
+    alone = np.concatenate([classifier.logits(images[i : i + 1]) for i in range(5)])
+    np.testing.assert_allclose(alone, together, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(classifier.logits(torch.from_numpy(images)), together)
+    # As in a store: mapped from the disk, read-only.
+    np.save(tmp_path / "images.npy", images)
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    np.testing.assert_array_equal(classifier.logits(mapped), together)
+    np.testing.assert_allclose(classifier.logits(images[::-1]), together[::-1], atol=1e-5)
+
+
+def test_maps_come_with_the_same_logits_and_add_up_to_them(
+    classifier: Classifier, images: NDArray[np.uint8]
+) -> None:
+    logits, maps = classifier.logits_and_maps(images)
+    assert maps.shape == (5, 2, 2)
+    np.testing.assert_allclose(logits, classifier.logits(images), rtol=1e-5, atol=1e-6)
+    bias = float(classifier.network.fc.bias.detach())
+    np.testing.assert_allclose(maps.mean(axis=(1, 2)) + bias, logits, rtol=1e-4, atol=1e-5)
+
+
+def test_resizing_is_pillows_antialiased_bilinear(images: NDArray[np.uint8]) -> None:
+    x = resize(torch.from_numpy(images), 32)
+    assert x.shape == (5, 1, 32, 32)
+    assert x.is_contiguous(memory_format=torch.channels_last)
+    for ours, image in zip(x[:, 0].numpy(), images, strict=True):
+        theirs = Image.fromarray(image).resize((32, 32), Image.Resampling.BILINEAR)
+        np.testing.assert_allclose(ours * 255, np.asarray(theirs), atol=1.01)  # Pillow rounds
+
+
+def test_pixels_of_the_right_size_are_only_scaled(images: NDArray[np.uint8]) -> None:
+    before = images.copy()
+    x = resize(torch.from_numpy(images), 96)
+    np.testing.assert_allclose(x[:, 0].numpy(), images / np.float32(255), rtol=1e-6)
+    np.testing.assert_array_equal(images, before)
+
+
+def test_normalising_by_hand() -> None:
+    x = torch.tensor([0.0, 0.5, 1.0]).view(1, 1, 1, 3)
+    torch.testing.assert_close(normalise(x, 0.5, 0.25).flatten(), torch.tensor([-2.0, 0.0, 2.0]))

@@ -1,0 +1,81 @@
+"""Runs are found by what is in them, and named so that none is overwritten."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from cxrdiag.errors import ModelError
+from cxrdiag.runs import is_finished, is_interrupted, newest_interrupted_run, newest_run, next_run
+
+
+def _put(run: Path, *names: str, time: int) -> Path:
+    run.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (run / name).touch()
+        os.utime(run / name, (time, time))
+    return run
+
+
+def test_the_newest_run_is_the_one_whose_model_is_newest(tmp_path: Path) -> None:
+    _put(tmp_path / "c", "model.json", time=100)
+    newest = _put(tmp_path / "a", "model.json", time=300)
+    _put(tmp_path / "b", "model.json", time=200)
+    _put(tmp_path / "d", "resume.safetensors", "config.yaml", time=900)
+    os.utime(newest, (1, 1))  # the folder's own time says nothing
+    assert newest_run(tmp_path) == newest
+
+
+def test_the_newest_interrupted_run_is_the_one_saved_last(tmp_path: Path) -> None:
+    _put(tmp_path / "a", "model.json", time=900)
+    newest = _put(tmp_path / "b", "resume.safetensors", time=300)
+    _put(tmp_path / "c", "resume.safetensors", time=200)
+    assert newest_interrupted_run(tmp_path) == newest
+
+
+@pytest.mark.parametrize("find", [newest_run, newest_interrupted_run])
+def test_no_run_is_a_model_error_with_a_way_out(find, tmp_path: Path) -> None:
+    _put(tmp_path / "runs" / "empty", "config.yaml", time=1)
+    (tmp_path / "runs" / "model.json").touch()  # not in a run
+    for runs in (tmp_path / "runs", tmp_path / "absent"):
+        with pytest.raises(ModelError) as e:
+            find(runs)
+        assert (e.value.code, e.value.exit_code, e.value.path) == ("no_run", 4, runs)
+        assert e.value.hint
+
+
+def test_the_default_is_the_folder_runs_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _put(tmp_path / "runs" / "smoke-1", "model.json", time=1)
+    assert newest_run() == Path("runs/smoke-1")
+    assert next_run("smoke") == Path("runs/smoke-2")
+
+
+def test_the_next_run_is_the_first_free_number_of_that_name(tmp_path: Path) -> None:
+    assert next_run("default", tmp_path) == tmp_path / "default-1"
+    for name in ("default-1", "default-3", "other-2"):
+        (tmp_path / name).mkdir()
+    assert next_run("default", tmp_path) == tmp_path / "default-2"
+    (tmp_path / "default-2").touch()  # a file is in the way, too
+    assert next_run("default", tmp_path) == tmp_path / "default-4"
+
+
+@pytest.mark.parametrize(
+    ("names", "finished", "interrupted"),
+    [
+        ([], False, False),
+        (["config.yaml"], False, False),
+        (["resume.safetensors"], False, True),
+        (["model.json"], True, False),
+        (["model.json", "resume.safetensors"], False, True),
+    ],
+)
+def test_finished_and_interrupted(
+    tmp_path: Path, names: list[str], finished: bool, interrupted: bool
+) -> None:
+    run = _put(tmp_path / "run", *names, time=1)
+    assert (is_finished(run), is_interrupted(run)) == (finished, interrupted)
