@@ -30,8 +30,8 @@ def main() -> None:
         for recipe in arguments.recipes.split(","):
             run = runs / f"{recipe}-seed{seed}"
             if not (run / "model.json").exists():
-                resume = ["--resume"] if (run / "resume.safetensors").exists() else []
-                what = ["--recipe", recipe, "--seed", seed] if not resume else resume
+                interrupted = (run / "resume.safetensors").exists()
+                what = ["--resume"] if interrupted else ["--recipe", recipe, "--seed", seed]
                 cxrdiag("train", "--data", store, "--run", run, *what)
             if not (run / "metrics.json").exists():
                 cxrdiag("eval", "--data", store, "--run", run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from typing import Annotated
@@ -48,14 +49,20 @@ def _root(
 
 def main() -> None:
     """Run the command line; an error becomes one line, or one JSON document, and its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A file's name may be no text in this encoding: that must not end in a traceback.
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except CxrdiagError as error:
         _report(error)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("interrupted", err=True)
-        sys.exit(130)
+    except OSError as error:  # a full disk, a folder that may not be written to
+        where = error.filename2 or error.filename
+        reason = error.strerror or str(error)
+        _report(CxrdiagError(reason, path=where, code="file_error"))
+        sys.exit(CxrdiagError.exit_code)
 
 
 def _report(error: CxrdiagError) -> None:

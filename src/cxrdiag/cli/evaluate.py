@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from cxrdiag.cli.options import STORE, Data, Device, Json
+from cxrdiag.cli.options import STORE, Data, Device, Json, Run
 
 
 def evaluate(
-    run: Annotated[Path | None, typer.Option(help="The run folder. [default: the newest]")] = None,
+    run: Run = None,
     data: Data = STORE,
     split: Annotated[str, typer.Option(help="test, val or train.")] = "test",
     device: Device = "auto",
@@ -64,6 +64,6 @@ def show_metrics(run: Path, metrics: dict[str, Any]) -> None:
     suffix = "" if metrics["split"] == "test" else f"-{metrics['split']}"
     files = ("metrics{}.json", "predictions{}.csv", "confusion{}.png", "roc{}.png")
     there = [name.format(suffix) for name in files if (run / name.format(suffix)).exists()]
-    out.print(f"{run}: {', '.join(there)}", markup=False, soft_wrap=True)
+    out.print(f"{run}: {', '.join(there)}", soft_wrap=True)
     if (count := metrics.get("test_evaluations", 1)) > 1:
         out.print(f"evaluated on test {count} times; choose nothing by it")

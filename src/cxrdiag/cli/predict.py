@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxrdiag.cli.options import Device, Json
+from cxrdiag.cli.options import Device, Json, Run
 from cxrdiag.errors import DataError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def predict(
     files: Annotated[list[Path], typer.Argument(help="X-rays, JPEG or PNG, or folders of them.")],
-    run: Annotated[Path | None, typer.Option(help="The run folder. [default: the newest]")] = None,
+    run: Run = None,
     heatmap: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Draw activation maps over the X-rays there.")
     ] = None,
@@ -36,7 +36,7 @@ def predict(
     """
     import cxrdiag
     from cxrdiag.cli.console import progress_bar
-    from cxrdiag.files import write_text
+    from cxrdiag.files import write_file
     from cxrdiag.inference.predictor import Diagnosis, Failure, expand
 
     predictor = cxrdiag.load(run, device)
@@ -50,7 +50,9 @@ def predict(
     diagnoses = [r for r in results if isinstance(r, Diagnosis)]
     failures = [r for r in results if isinstance(r, Failure)]
     if csv_file is not None:
-        write_text(csv_file, _csv(diagnoses))
+        # A name that is no text goes out with the bytes that it came in with.
+        data = _csv(diagnoses).encode("utf-8", "surrogateescape")
+        write_file(csv_file, lambda temporary: _write(temporary, data))
     if json:
         _print_document(diagnoses, failures, predictor.model)
     else:
@@ -79,29 +81,27 @@ def _print_document(
 
 def _print_people(diagnoses: Sequence[Diagnosis], failures: Sequence[Failure], model: Path) -> None:
     from rich.panel import Panel
-    from rich.text import Text
 
     from cxrdiag.cli.console import err, out, table
     from cxrdiag.model.classifier import NOTICE
 
     if len(diagnoses) == 1 and not failures:
-        out.print(
-            Panel(Text(_card(diagnoses[0], model)), title=Text(diagnoses[0].file), expand=False)
-        )
+        out.print(Panel(_card(diagnoses[0], model), expand=False))
     elif diagnoses:
-        rows: list[list[str | Text]] = [
-            [Text(d.file), str(d.label), f"{d.probability:.3f}", f"{d.threshold:.3f}"]
-            for d in diagnoses
+        rows = [
+            [d.file, str(d.label), f"{d.probability:.3f}", f"{d.threshold:.3f}"] for d in diagnoses
         ]
         out.print(table("", ["file", "label", "probability", "threshold"], rows))
-        out.print(f"{len(diagnoses)} read by {model}, {len(failures)} not readable", markup=False)
+    if len(diagnoses) + len(failures) > 1:
+        out.print(f"{len(diagnoses)} read by {model}, {len(failures)} not readable", soft_wrap=True)
     for failure in failures:
-        err.print(f"error: {failure.file}: {failure.message}", markup=False, soft_wrap=True)
+        err.print(f"error: {failure.file}: {failure.message}", soft_wrap=True)
     out.print(NOTICE, style="dim")
 
 
 def _card(diagnosis: Diagnosis, model: Path) -> str:
     lines = [
+        diagnosis.file,
         f"{diagnosis.label}",
         f"probability of pneumonia {diagnosis.probability:.3f}, "
         f"called Pneumonia from {diagnosis.threshold:.3f}",
@@ -119,3 +119,7 @@ def _csv(diagnoses: Sequence[Diagnosis]) -> str:
     for d in diagnoses:
         writer.writerow([d.file, d.label, d.probability, d.threshold, d.abstained, d.reason])
     return text.getvalue()
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.write_bytes(data)

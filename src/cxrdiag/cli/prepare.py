@@ -62,9 +62,10 @@ def prepare(
         return
     if built:
         _show_report(store)
-        console.print(f"{len(store.records)} images in {seconds:.1f} s -> {out}")
+        console.print(f"{len(store.records)} images in {seconds:.1f} s -> {out}", soft_wrap=True)
     else:
-        console.print(f"{out} is already there and unchanged: {len(store.records)} images")
+        unchanged = f"{out} is already there and unchanged: {len(store.records)} images"
+        console.print(unchanged, soft_wrap=True)
 
 
 def _download() -> Path:
@@ -101,9 +102,9 @@ def _show_report(store: Store) -> None:
     console.print(table("Images", ["", *splits], [*rows, ["all", *totals]]))
     console.print(table("Found", ["", "n"], _finding_rows(store.info["findings"])))
     for item in store.info["findings"]["unreadable"]:
-        console.print(f"left out: {item['name']}: {item['message']}", markup=False)
+        console.print(f"left out: {item['name']}: {item['message']}", soft_wrap=True)
     for name in store.info["findings"]["missing"][:10]:
-        console.print(f"listed but missing: {name}", markup=False)
+        console.print(f"listed but missing: {name}", soft_wrap=True)
 
 
 def _finding_rows(findings: dict[str, object]) -> list[list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxrdiag.cli.options import STORE, Data, Device, Json
-from cxrdiag.errors import UsageError
+from cxrdiag.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from cxrdiag.training.config import Recipe
@@ -20,13 +21,20 @@ if TYPE_CHECKING:
 def train(
     data: Data = STORE,
     run: Annotated[
-        Path | None, typer.Option(help="The run folder. [default: runs/RECIPE-1, -2, ...]")
+        Path | None,
+        typer.Option(help="The run folder.", show_default="runs/RECIPE-1, -2, ..."),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Passes over the data. [default: the recipe's]")
+        int | None,
+        typer.Option(min=1, help="Passes over the data.", show_default="the recipe's"),
     ] = None,
     device: Device = "auto",
-    seed: Annotated[int | None, typer.Option(min=0, help="[default: the recipe's, 0]")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Of the weights and the order of images.", show_default="the recipe's"
+        ),
+    ] = None,
     recipe: Annotated[
         str, typer.Option(help="default, original, smoke, or a YAML file.")
     ] = "default",
@@ -55,6 +63,13 @@ def train(
     overrides += [f"training.seed={seed}"] if seed is not None else []
     if resume:
         run = run or runs.newest_interrupted_run()
+        if not (runs.is_finished(run) or runs.is_interrupted(run)):
+            raise ModelError(
+                "no interrupted training is there",
+                path=run,
+                hint="start one: cxrdiag train, without --resume",
+                code="nothing_to_resume",
+            )
         recipe = str(run / "config.yaml")
     config = load_recipe(recipe, overrides)
     run = run or runs.next_run(config.name)
@@ -67,7 +82,7 @@ def train(
             code="run_exists",
         )
     if resume and runs.is_finished(run):
-        _show_result(run, json, seconds=0.0)
+        _show_result(run, data, json, seconds=0.0)
         return
     store, where = open_store(data), choose_device(device)
     started = time.perf_counter()
@@ -76,9 +91,12 @@ def train(
             fit(config, store, run, device=where, resume=resume, reporter=progress.reporter)
         except KeyboardInterrupt:
             if runs.is_interrupted(run):
-                err.print(f"saved; go on with: cxrdiag train --resume --run {run}", markup=False)
+                message = f"saved; go on with: {_command('train --resume', run, data)}"
+            else:
+                message = "interrupted before the first epoch was saved: nothing to resume"
+            err.print(message, soft_wrap=True)
             raise
-    _show_result(run, json, seconds=time.perf_counter() - started)
+    _show_result(run, data, json, seconds=time.perf_counter() - started)
 
 
 class _Progress:
@@ -120,11 +138,17 @@ class _Progress:
                 f"epoch {row.epoch:3}/{self._epochs}  loss {row.train_loss:.3f}  "
                 f"accuracy {row.train_accuracy:.3f}  |  validation: loss {row.val_loss:.3f}  "
                 f"accuracy {row.val_accuracy:.3f}  AUROC {row.val_auroc:.4f}  |  "
-                f"{row.images_per_s:.0f} images/s"
+                f"{row.images_per_s:.0f} images/s",
+                soft_wrap=True,
             )
 
 
-def _show_result(run: Path, as_json: bool, seconds: float) -> None:
+def _command(name: str, run: Path, data: Path) -> str:
+    where = ["--run", str(run), *(["--data", str(data)] if data != STORE else [])]
+    return f"cxrdiag {name} {shlex.join(where)}"
+
+
+def _show_result(run: Path, data: Path, as_json: bool, seconds: float) -> None:
     import json
 
     from cxrdiag.cli.console import out, print_json
@@ -137,7 +161,7 @@ def _show_result(run: Path, as_json: bool, seconds: float) -> None:
         f"epoch {info['epoch']} kept, threshold {info['threshold']:.3f}, both by validation; "
         f"{seconds:.0f} s",
         f"{run}/model.safetensors, curves.png, history.csv",
-        "next: cxrdiag eval",
+        f"next: {_command('eval', run, data)}",
         sep="\n",
-        markup=False,
+        soft_wrap=True,
     )

@@ -23,7 +23,7 @@ class AugmentConfig:
     aspect: float = 0.0
     """Largest stretch of width against height, as a fraction: 0.1 is 1.1 : 1 either way."""
     shift: float = 0.0
-    """How far the crop may leave the image, as a fraction of its side."""
+    """How far the crop may leave the image, as a fraction of its side, before stretch and turn."""
     rotation: float = 0.0
     """Largest turn, in degrees."""
     flip: float = 0.0

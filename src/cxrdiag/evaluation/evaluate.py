@@ -57,6 +57,8 @@ def evaluate(run: Path, store: Store, split: str, device: torch.device) -> dict[
     )
     if metrics["auroc"] is not None:
         draw_roc(run / f"roc{suffix}.png", predictions, metrics)
+    else:
+        (run / f"roc{suffix}.png").unlink(missing_ok=True)  # that of an earlier evaluation
     draw_confusion_matrix(run / f"confusion{suffix}.png", metrics)
     write_json(path, metrics)
     return metrics

@@ -19,7 +19,7 @@ SIDE = 512
 FULL_COLOUR = 10.0
 """Logits at which a cell has its full colour: one scale, so that pictures compare."""
 _FOR, _AGAINST = (255, 64, 32), (32, 128, 255)
-_STRIP = 44
+_STRIP = 60
 
 
 def write_heatmap(path: Path, image: Path, map_hw: NDArray[np.float32], caption: str) -> None:
@@ -36,10 +36,9 @@ def write_heatmap(path: Path, image: Path, map_hw: NDArray[np.float32], caption:
     picture.paste(overlaid, ((picture.width - shape[0]) // 2, 0))
     draw = ImageDraw.Draw(picture)
     font, small = ImageFont.load_default(14), ImageFont.load_default(11)
-    draw.text((8, shape[1] + 5), caption, "white", font)
-    draw.text(
-        (8, shape[1] + 25), f"red speaks for pneumonia, blue against. {NOTICE}", "#bbbbbb", small
-    )
+    draw.text((8, shape[1] + 6), caption, "white", font)
+    for line, text in enumerate(("red speaks for pneumonia, blue against", NOTICE)):
+        draw.text((8, shape[1] + 26 + 16 * line), text, "#bbbbbb", small)
     write_file(path, picture.save)
 
 
@@ -49,7 +48,8 @@ def overlay(gray_HW: NDArray[np.uint8], map_hw: NDArray[np.float32]) -> NDArray[
     square = enlarge(torch.from_numpy(map_hw)[None], max(height, width))[0].numpy()
     fitted = Image.fromarray(square).resize((width, height), Image.Resampling.BILINEAR)
     strength_HW = np.clip(np.asarray(fitted) / FULL_COLOUR, -1, 1)
-    alpha_HW1 = 0.6 * np.abs(strength_HW)[..., None]
+    # Not linear: a tint over the whole film would hide it and say nothing of where.
+    alpha_HW1 = 0.55 * np.abs(strength_HW)[..., None] ** 1.5
     colour_HW3 = np.where(strength_HW[..., None] > 0, np.array(_FOR), np.array(_AGAINST))
     blended = gray_HW[..., None] * (1 - alpha_HW1) + colour_HW3 * alpha_HW1
     return np.rint(blended).astype(np.uint8)

@@ -90,10 +90,13 @@ class Predictor:
         return (i if isinstance(i, Failure) else results[n] for n, i in enumerate(images))
 
     def _read(self, path: Path) -> NDArray[np.uint8] | Failure:
+        if path.is_dir():
+            return Failure(str(path), "no_images", "no JPEG or PNG image in this folder")
         try:
             return read_image(path, self.classifier.info.image_size)
         except DataError as error:
-            return Failure(str(path), error.code, error.message)
+            message = "; ".join(filter(None, (error.message, error.hint)))
+            return Failure(str(path), error.code, message)
 
     def _diagnose(
         self, paths: Sequence[Path], images_BSS: NDArray[np.uint8], heatmaps: Sequence[Path | None]
@@ -115,24 +118,28 @@ class Predictor:
 
 
 def expand(files: Sequence[Path]) -> list[Path]:
-    """Files as they are, folders as the images below them. Raises DataError for an empty folder."""
+    """Files as they are, folders as the images below them; a folder without any, as it is."""
     paths: list[Path] = []
     for file in files:
-        below = find_images(file) if file.is_dir() else [file]
-        if not below:
-            raise DataError("no JPEG or PNG image in this folder", path=file, code="no_images")
-        paths += below
+        paths += (find_images(file) if file.is_dir() else []) or [file]
     return paths
 
 
 def _heatmap_paths(paths: Sequence[Path], folder: Path | None) -> list[Path | None]:
-    """A PNG for each file, named after it; a second file of one name gets a number."""
+    """A PNG for each file, named after it, with a number where an input or another has the name."""
     if folder is None:
         return [None] * len(paths)
-    taken: Counter[str] = Counter()
-    names = []
+    root = folder.resolve()
+    # Some file systems tell no upper case from lower.
+    taken = {str(path.resolve()).casefold() for path in paths}
+    used: Counter[str] = Counter()
+    heatmaps: list[Path | None] = []
     for path in paths:
-        taken[path.stem] += 1
-        number = f"-{taken[path.stem]}" if taken[path.stem] > 1 else ""
-        names.append(folder / f"{path.stem}{number}.png")
-    return list(names)
+        name = ""
+        while not name or str(root / name).casefold() in taken:
+            used[path.stem] += 1
+            number = f"-{used[path.stem]}" if used[path.stem] > 1 else ""
+            name = f"{path.stem}{number}.png"
+        taken.add(str(root / name).casefold())
+        heatmaps.append(folder / name)
+    return heatmaps

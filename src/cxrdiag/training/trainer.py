@@ -13,9 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from scipy.special import logit
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
@@ -24,16 +22,15 @@ from cxrdiag.data.augment import augment
 from cxrdiag.data.batches import Split
 from cxrdiag.data.store import Store
 from cxrdiag.errors import DataError, TrainingError
-from cxrdiag.evaluation.threshold import choose_threshold
 from cxrdiag.files import write_json, write_text
 from cxrdiag.model.checkpoint import RESUME, save_model
 from cxrdiag.model.classifier import Classifier, ModelInfo, normalise, resize
 from cxrdiag.model.device import autocast, to_device
-from cxrdiag.model.probability import probability
 from cxrdiag.model.resnet import ResNet
 from cxrdiag.training.config import Recipe, dump_recipe
 from cxrdiag.training.environment import describe_environment
 from cxrdiag.training.history import Epoch, draw_curves, write_history
+from cxrdiag.training.operating_point import threshold_on_validation
 from cxrdiag.training.optimisation import (
     build_optimizer,
     class_weights,
@@ -42,8 +39,6 @@ from cxrdiag.training.optimisation import (
     update_average,
 )
 from cxrdiag.training.state import State
-
-_DRAWS = 4  # augmented copies of each validation image, to choose the threshold on
 
 
 @dataclass(frozen=True)
@@ -229,32 +224,10 @@ def _finish(job: _Job, state: State, run: Path) -> Classifier:
     """Write the model and the curves; nothing is left to resume then."""
     state.network.load_state_dict(state.best)
     classifier = Classifier(state.network.eval(), job.info, job.val.device)
-    threshold = _choose_threshold(job, classifier)
+    config = job.recipe
+    threshold = threshold_on_validation(classifier, job.val, config.augment, config.training.seed)
     info = dataclasses.replace(job.info, threshold=threshold, epoch=state.best_epoch)
     save_model(run, state.best, info)
     draw_curves(run / "curves.png", state.history)
     (run / RESUME).unlink()
     return dataclasses.replace(classifier, info=info)
-
-
-def _choose_threshold(job: _Job, classifier: Classifier) -> float:
-    """Midway, in logits, between what suits validation images as they are and as augmented.
-
-    The films a model meets later are exposed and framed differently from its validation films.
-    These alone leave hardly an error to choose by, and their best threshold hugs the normal ones.
-    """
-    info = job.info
-    generator = torch.Generator().manual_seed(job.recipe.training.seed)
-    augmented = []
-    with torch.inference_mode():
-        for _ in range(_DRAWS):
-            for images_BSS, _targets in job.val.in_order(128):
-                x = augment(resize(images_BSS, info.resolution), job.recipe.augment, generator)
-                logits_B = classifier.network(normalise(x, info.mean, info.std))[:, 0]
-                augmented.append(np.asarray(logits_B.float().cpu()))
-    targets_N = job.val.targets_N.cpu().numpy().astype(np.int64)
-    as_they_are = choose_threshold(probability(classifier.split_logits(job.val)), targets_N)
-    as_augmented = choose_threshold(
-        probability(np.concatenate(augmented)), np.tile(targets_N, _DRAWS)
-    )
-    return float(probability((logit(as_they_are) + logit(as_augmented)) / 2))
