@@ -1,11 +1,12 @@
-"""Train recipes over seeds, evaluate each run once on test, write benchmarks/results/accuracy.json.
+"""Train recipes over seeds, evaluate each run once on test, write the results into the README.
 
     python benchmarks/accuracy.py --data FOLDER [--work bench] [--recipes default,original]
                                   [--seeds 0,1,2]
 
-Runs that are finished are not trained again, so an interrupted benchmark goes on where it was;
-runs of other recipes and seeds already in the work folder are reported too.
-FOLDER is the CoronaHack data set. Takes about 13 minutes a run on two cores.
+FOLDER is the CoronaHack data set. A run takes about 13 minutes on two cores. Finished runs are not
+trained or evaluated again, so an interrupted benchmark goes on where it was; every run in the work
+folder is reported, none is left out. Writes benchmarks/results/accuracy.json and, from it alone,
+the table between the README's two `results` marks.
 """
 
 import argparse
@@ -18,6 +19,8 @@ import sys
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results" / "accuracy.json"
+README = Path(__file__).parent.parent / "README.md"
+BEGIN, END = "<!-- results: benchmarks/accuracy.py -->\n", "<!-- end of results -->"
 METRICS = ("accuracy", "auroc", "sensitivity", "specificity", "auprc", "brier", "ece")
 
 
@@ -33,9 +36,12 @@ def main() -> None:
                 interrupted = (run / "resume.safetensors").exists()
                 what = ["--resume"] if interrupted else ["--recipe", recipe, "--seed", seed]
                 cxrdiag("train", "--data", store, "--run", run, *what)
+                (run / "benchmark.json").write_text(json.dumps(provenance()))
             if not (run / "metrics.json").exists():
                 cxrdiag("eval", "--data", store, "--run", run)
             write_results(runs)
+    document = json.loads(RESULTS.read_text())
+    README.write_text(with_table(README.read_text(), document), encoding="utf-8")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -53,13 +59,19 @@ def cxrdiag(*arguments: object) -> None:
     subprocess.run([sys.executable, "-m", "cxrdiag", *map(str, arguments)], check=True)
 
 
+def provenance() -> dict[str, str]:
+    """The day, and the code that trained: its commit, with a mark when files differ from it."""
+    commit = git("describe", "--always", "--dirty", "--exclude=*")
+    return {"date": datetime.datetime.now(datetime.UTC).date().isoformat(), "commit": commit}
+
+
 def write_results(runs: Path) -> None:
     """Collect the runs that were evaluated, by recipe."""
+    # A run is evaluated once: a second look would make its result a chosen one.
     rows = [read_run(path.parent) for path in sorted(runs.glob("*/metrics.json"))]
+    assert all(row["test_evaluations"] == 1 for row in rows), "a run was evaluated on test twice"
     recipes = sorted({row["recipe"] for row in rows})
     document = {
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "commit": git("rev-parse", "--short", "HEAD"),
         "test_images": rows[0]["n"],
         "environment": json.loads((runs / rows[0]["run"] / "environment.json").read_text()),
         "recipes": {name: summary([r for r in rows if r["recipe"] == name]) for name in recipes},
@@ -92,14 +104,59 @@ def read_run(run: Path) -> dict:
         "epoch": model["epoch"],
         "training_seconds": sum(float(row["seconds"]) for row in history),
         "val_auroc": float(history[model["epoch"] - 1]["val_auroc"]),
+        **json.loads((run / "benchmark.json").read_text()),
         **{name: metrics[name] for name in kept},
     }
+
+
+def with_table(readme: str, document: dict) -> str:
+    """The README with the table of `document` between its marks."""
+    before, _, rest = readme.partition(BEGIN)
+    return before + BEGIN + markdown(document) + END + rest.partition(END)[2]
+
+
+def markdown(document: dict) -> str:
+    """Mean and standard deviation over seeds as a table, with what it was measured on."""
+    names = ("accuracy", "AUROC", "sensitivity", "specificity")
+    lines = [
+        f"| recipe | seeds | {' | '.join(names)} | minutes |",
+        "|---|---|" + "---|" * (len(names) + 1),
+    ]
+    for recipe, result in document["recipes"].items():
+        cells = [plus_minus(result[name.lower()]) for name in names]
+        minutes = result["training_seconds"]["mean"] / 60
+        seeds = ", ".join(str(run["seed"]) for run in result["runs"])
+        lines.append(f"| `{recipe}` | {seeds} | {' | '.join(cells)} | {minutes:.1f} |")
+    runs = [run for result in document["recipes"].values() for run in result["runs"]]
+    widest = max(runs, key=lambda run: run["accuracy_ci95"][1] - run["accuracy_ci95"][0])
+    half = (widest["accuracy_ci95"][1] - widest["accuracy_ci95"][0]) / 2
+    machine = document["environment"]
+    days, commits = (sorted({run[name] for run in runs}) for name in ("date", "commit"))
+    lines += [
+        "",
+        f"Mean ± standard deviation over seeds, on the {document['test_images']} official test",
+        "images, threshold from validation, each run evaluated once. The size of the test set",
+        f"leaves one run's accuracy a 95 % interval of up to ±{half:.3f}.",
+        f"Minutes of training and validation on {machine['cores']} cores of an",
+        f"{machine['processor']}, torch {machine['torch'].partition('+')[0]}, {', '.join(days)},",
+        f"commit {', '.join(commits)}.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def plus_minus(result: dict) -> str:
+    """Mean and standard deviation, three decimals."""
+    spread = f" ± {result['sd']:.3f}" if result["sd"] is not None else ""
+    return f"{result['mean']:.3f}{spread}"
 
 
 def git(*arguments: str) -> str:
     """One line of git's output, or "" outside a repository."""
     command = ["git", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=RESULTS.parent, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=Path(__file__).parent, check=False
+    )
     return done.stdout.strip()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cxrdiag.errors import ModelError
-from cxrdiag.runs import is_finished, is_interrupted, newest_interrupted_run, newest_run, next_run
+from cxrdiag.runs import is_finished, is_interrupted, new_run, newest_interrupted_run, newest_run
 
 
 def _put(run: Path, *names: str, time: int) -> Path:
@@ -52,16 +52,17 @@ def test_the_default_is_the_folder_runs_here(
     monkeypatch.chdir(tmp_path)
     _put(tmp_path / "runs" / "smoke-1", "model.json", time=1)
     assert newest_run() == Path("runs/smoke-1")
-    assert next_run("smoke") == Path("runs/smoke-2")
+    assert new_run("smoke") == Path("runs/smoke-2")
 
 
-def test_the_next_run_is_the_first_free_number_of_that_name(tmp_path: Path) -> None:
-    assert next_run("default", tmp_path) == tmp_path / "default-1"
-    for name in ("default-1", "default-3", "other-2"):
+def test_the_new_run_is_the_first_free_number_of_that_name(tmp_path: Path) -> None:
+    assert new_run("default", tmp_path) == tmp_path / "default-1"
+    for name in ("default-3", "other-2"):
         (tmp_path / name).mkdir()
-    assert next_run("default", tmp_path) == tmp_path / "default-2"
-    (tmp_path / "default-2").touch()  # a file is in the way, too
-    assert next_run("default", tmp_path) == tmp_path / "default-4"
+    assert new_run("default", tmp_path) == tmp_path / "default-2"
+    (tmp_path / "default-4").touch()  # a file is in the way, too
+    assert new_run("default", tmp_path) == tmp_path / "default-5"
+    assert (tmp_path / "default-5").is_dir()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@
 >>> model.diagnose("xray.jpeg").probability     # doctest: +SKIP
 0.97
 
-Errors are cxrdiag.errors.CxrdiagError. For research and education; not a medical device.
+Errors are cxrdiag.CxrdiagError. For research and education; not a medical device.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cxrdiag.errors import CxrdiagError
+
 if TYPE_CHECKING:
     from cxrdiag.inference.predictor import Predictor
 
-__all__ = ["load"]
+__all__ = ["CxrdiagError", "load"]
 __version__ = "0.1.0"
 
 

@@ -1,7 +1,8 @@
-"""Run folders: the newest one, and a name for the next."""
+"""Run folders: the newest one, and the next."""
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 from cxrdiag.errors import ModelError
@@ -20,12 +21,19 @@ def newest_interrupted_run(runs: Path = RUNS) -> Path:
     return _newest(runs, _RESUME, "no interrupted training is there", "name it with --run")
 
 
-def next_run(name: str, runs: Path = RUNS) -> Path:
-    """The first of `runs/name-1`, `runs/name-2`, ... that does not exist."""
-    number = 1
-    while (path := runs / f"{name}-{number}").exists():
-        number += 1
-    return path
+def new_run(name: str, runs: Path = RUNS) -> Path:
+    """Make the first of `runs/name-1`, `runs/name-2`, ... that does not exist.
+
+    Made, not only named: two trainings that start together get a folder each.
+    """
+    for number in itertools.count(1):
+        path = runs / f"{name}-{number}"
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return path
+    raise AssertionError("there is always a next number")
 
 
 def is_finished(run: Path) -> bool:

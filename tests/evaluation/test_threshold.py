@@ -33,7 +33,7 @@ def _balanced(threshold: float, normal: list[float], pneumonia: list[float]) -> 
 def _best(normal: list[float], pneumonia: list[float]) -> tuple[float, float]:
     """The highest balanced accuracy of any threshold, by trying them all, and its error.
 
-    Of equals the one of the smallest error, which is the strictest to be compared with.
+    Of equals the largest error: any of them may be the one that is compared with.
     """
     tried = [_balanced(t, normal, pneumonia) for t in (*probability([*normal, *pneumonia]), 2.0)]
     highest = max(accuracy for accuracy, _ in tried)
@@ -71,12 +71,16 @@ def test_one_stray_image_does_not_drag_the_threshold_to_itself() -> None:
 
 
 def test_by_hand_with_overlap() -> None:
-    # Thresholds in (-1, 1] miss one Pneumonia of four, in (-2, -1] call one Normal of four: both
-    # 0.875, error 0.108; in (1, 2] two are missed, 0.75, which is worse than one error below.
+    # Of four Pneumonia one is missed from 1.0 down to -1.0: 0.875, with an error of 0.108. A higher
+    # threshold misses a second, one at -1.0 calls a Normal besides: 0.75, which is too little.
     normal, pneumonia = [-5.0, -4.0, -2.0, -1.0], [-1.5, 1.0, 2.0, 3.0]
     assert _balanced(0.5, normal, pneumonia) == pytest.approx((0.875, 0.10825), abs=1e-4)
-    # From 1.0 down to, and without, -2.0.
-    assert scipy.special.logit(_choose(normal, pneumonia)) == pytest.approx((1.0 - 2.0) / 2)
+    assert scipy.special.logit(_choose(normal, pneumonia)) == pytest.approx(0.0, abs=1e-9)
+    # A dip within the error does not end the range. From 1.0 down: 17 of 20 and all Normal, 0.925
+    # with an error of 0.040; at -1.0 a Normal is called, 0.9; at -1.5 another Pneumonia, 0.925.
+    normal, pneumonia = [-9.0] * 19 + [-1.0], [-20.0, -20.0, -1.5] + [1.0] * 17
+    assert _balanced(0.5, normal, pneumonia) == pytest.approx((0.925, 0.0399), abs=1e-4)
+    assert scipy.special.logit(_choose(normal, pneumonia)) == pytest.approx((1.0 - 9.0) / 2)
 
 
 def test_good_thresholds_with_worse_ones_between_are_not_averaged() -> None:

@@ -74,6 +74,8 @@ _RECIPES = st.builds(
         gamma=_floats(0, 3),
         contrast=_floats(0, 1),
         brightness=_floats(0, 1),
+        sharpness=_floats(0, 1),
+        noise=_floats(0, 1),
         erase=_floats(0, 1),
     ),
     model=st.builds(ModelConfig, arch=st.sampled_from(["resnet18", "resnet152"])),

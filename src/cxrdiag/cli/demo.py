@@ -18,7 +18,9 @@ _FOLDERS = ("coronahack", "prepared", "runs", "heatmaps")
 def demo(
     out: Annotated[Path, typer.Option(help="Where everything is written.")] = Path("demo"),
     device: Device = "auto",
-    seed: Annotated[int, typer.Option(min=0, help="Of the phantoms and the training.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="Of the phantoms and the training.")
+    ] = 0,
 ) -> None:
     """Show the whole way on synthetic chest X-rays: minutes on two cores, no data needed.
 
@@ -27,14 +29,11 @@ def demo(
     from cxrdiag.cli import evaluate, predict, prepare, train
     from cxrdiag.cli.console import out as console
     from cxrdiag.cli.console import progress_bar
-    from cxrdiag.data.phantom.dataset import METADATA, write_coronahack
+    from cxrdiag.data.phantom.dataset import write_coronahack
 
     source, store, run, heatmaps = (out / name for name in _FOLDERS)
     run = run / "demo"
-    if out.exists() and not (source / METADATA).is_file():
-        raise UsageError("not a folder of an earlier demo", path=out, hint="choose another --out")
-    for name in _FOLDERS:
-        shutil.rmtree(out / name, ignore_errors=True)
+    _clear(out)
     started = time.perf_counter()
     _announce("1/5 drawing phantoms in the CoronaHack layout")
     with progress_bar(quiet=False) as bar:
@@ -60,6 +59,23 @@ def demo(
     console.print(f"\ndone in {time.perf_counter() - started:.0f} s; look at")
     for path in (run / "curves.png", run / "roc.png", run / "confusion.png", heatmaps):
         console.print(f"  {path}", markup=False)
+
+
+def _clear(out: Path) -> None:
+    """Empty the folder of an earlier demo; any other folder that holds something is refused."""
+    marker = out / ".cxrdiag-demo"
+    if out.exists() and not marker.is_file() and any(out.iterdir()):
+        raise UsageError(
+            "there is something else already",
+            path=out,
+            hint="give --out a new folder; nothing was changed",
+            code="not_a_demo",
+        )
+    for name in _FOLDERS:
+        if (out / name).exists():
+            shutil.rmtree(out / name)
+    out.mkdir(parents=True, exist_ok=True)
+    marker.touch()
 
 
 def _announce(text: str) -> None:

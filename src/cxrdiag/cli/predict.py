@@ -51,7 +51,7 @@ def predict(
     failures = [r for r in results if isinstance(r, Failure)]
     if csv_file is not None:
         # A name that is no text goes out with the bytes that it came in with.
-        data = _csv(diagnoses).encode("utf-8", "surrogateescape")
+        data = _csv(results).encode("utf-8", "surrogateescape")
         write_file(csv_file, lambda temporary: _write(temporary, data))
     if json:
         _print_document(diagnoses, failures, predictor.model)
@@ -112,12 +112,16 @@ def _card(diagnosis: Diagnosis, model: Path) -> str:
     return "\n".join(lines)
 
 
-def _csv(diagnoses: Sequence[Diagnosis]) -> str:
+def _csv(results: Sequence[Diagnosis | Failure]) -> str:
+    """One row a file, in order; a file that could not be read has a code and a message only."""
+    from cxrdiag.inference.predictor import Diagnosis, Failure
+
+    fields = [*dataclasses.fields(Diagnosis), *dataclasses.fields(Failure)]
+    names = list(dict.fromkeys(field.name for field in fields))
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["file", "label", "probability", "threshold", "abstained", "reason"])
-    for d in diagnoses:
-        writer.writerow([d.file, d.label, d.probability, d.threshold, d.abstained, d.reason])
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(dataclasses.asdict(result) for result in results)
     return text.getvalue()
 
 

@@ -26,7 +26,7 @@ def prepare(
     size: Annotated[
         int, typer.Option(min=32, max=1024, help="Side of the stored squares in pixels.")
     ] = 256,
-    seed: Annotated[int, typer.Option(min=0, help="Of the validation split.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the validation split.")] = 0,
     download: Annotated[
         bool, typer.Option("--download", help="Fetch CoronaHack from Kaggle (needs kagglehub).")
     ] = False,

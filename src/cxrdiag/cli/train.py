@@ -32,12 +32,16 @@ def train(
     seed: Annotated[
         int | None,
         typer.Option(
-            min=0, help="Of the weights and the order of images.", show_default="the recipe's"
+            min=0,
+            max=2**32 - 1,
+            help="Of the weights and the order of images.",
+            show_default="the recipe's",
         ),
     ] = None,
     recipe: Annotated[
-        str, typer.Option(help="default, original, smoke, or a YAML file.")
-    ] = "default",
+        str | None,
+        typer.Option(help="default, original, smoke, or a YAML file.", show_default="default"),
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one recipe key."),
@@ -61,6 +65,12 @@ def train(
     overrides = list(set_ or [])
     overrides += [f"training.epochs={epochs}"] if epochs is not None else []
     overrides += [f"training.seed={seed}"] if seed is not None else []
+    if resume and (recipe or overrides):
+        raise UsageError(
+            "--resume goes on with the run's own recipe",
+            hint="leave out --recipe, --set, --epochs and --seed",
+            code="resume_recipe",
+        )
     if resume:
         run = run or runs.newest_interrupted_run()
         if not (runs.is_finished(run) or runs.is_interrupted(run)):
@@ -71,9 +81,8 @@ def train(
                 code="nothing_to_resume",
             )
         recipe = str(run / "config.yaml")
-    config = load_recipe(recipe, overrides)
-    run = run or runs.next_run(config.name)
-    if not resume and (runs.is_finished(run) or runs.is_interrupted(run)):
+    config = load_recipe(recipe or "default", overrides)
+    if run and not resume and (runs.is_finished(run) or runs.is_interrupted(run)):
         raise UsageError(
             "this run exists already",
             path=run,
@@ -81,10 +90,11 @@ def train(
             + (", or go on with it: --resume" if runs.is_interrupted(run) else ""),
             code="run_exists",
         )
-    if resume and runs.is_finished(run):
+    if run and resume and runs.is_finished(run):
         _show_result(run, data, json, seconds=0.0)
         return
     store, where = open_store(data), choose_device(device)
+    run = run or runs.new_run(config.name)
     started = time.perf_counter()
     with _Progress(config, quiet=json) as progress:
         try:

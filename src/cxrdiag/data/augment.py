@@ -34,15 +34,20 @@ class AugmentConfig:
     """Largest relative change of contrast about the image's mean."""
     brightness: float = 0.0
     """Largest shift of brightness; 1 is the whole range."""
+    sharpness: float = 0.0
+    """Largest share of fine detail added or, down to a blur at 1, taken away."""
+    noise: float = 0.0
+    """Largest standard deviation of Gaussian noise; 1 is the whole range."""
     erase: float = 0.0
     """Largest side of one erased rectangle, as a fraction of the image's side."""
 
 
 def augment(x_B1RR: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
-    """Pixels in 0 to 1, (B, 1, R, R), to the same: geometry first, then exposure, then erasing."""
+    """Pixels in 0 to 1, (B, 1, R, R), to the same: geometry, then exposure, texture and erasing."""
     draw = _Draw(len(x_B1RR), generator, x_B1RR.device)
     x = _warp(x_B1RR, config, draw)
     x = _expose(x, config, draw)
+    x = _texture(x, config, draw) if config.sharpness or config.noise else x
     return _erase(x, config, draw) if config.erase else x
 
 
@@ -81,9 +86,22 @@ def _expose(x_B1RR: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:
     contrast = 1 + draw.uniform(-config.contrast, config.contrast)
     shift = draw.uniform(-config.brightness, config.brightness)
     gamma, contrast, shift = (v.view(-1, 1, 1, 1) for v in (gamma, contrast, shift))
-    x = x_B1RR.clamp(min=1e-6) ** gamma  # a power's slope at 0 is infinite
+    x = x_B1RR.clamp(min=0) ** gamma
     mean = x.mean(dim=(2, 3), keepdim=True)
     return ((x - mean) * contrast + mean + shift).clamp(0, 1)
+
+
+def _texture(x_B1RR: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:
+    """Sharper or softer, and noisier.
+
+    Detector, compression and rescaling set the fineness of a film; a network that reads the
+    diagnosis off it has learned where the film was made.
+    """
+    amount = draw.uniform(-config.sharpness, config.sharpness).view(-1, 1, 1, 1)
+    sigma = draw.uniform(0, config.noise).view(-1, 1, 1, 1)
+    soft = F.avg_pool2d(F.pad(x_B1RR, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    grain = torch.randn(x_B1RR.shape, generator=draw.generator).to(draw.device)
+    return (x_B1RR + amount * (x_B1RR - soft) + sigma * grain).clamp(0, 1)
 
 
 def _erase(x_B1RR: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:

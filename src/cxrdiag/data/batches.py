@@ -29,7 +29,11 @@ class Split:
         self._store = store
         self._resident: Tensor | None = None
         if device.type == "cuda" and self._bytes() < torch.cuda.mem_get_info(device)[0] / 2:
-            self._resident = torch.as_tensor(store.images_NSS[self.rows_N], device=device)
+            side = store.image_size
+            self._resident = torch.empty((len(self), side, side), dtype=torch.uint8, device=device)
+            for chosen in torch.arange(len(self)).split(4096):  # not all in host memory at once
+                part = np.asarray(store.images_NSS[self.rows_N[chosen.numpy()]])
+                self._resident[chosen.to(device)] = torch.as_tensor(part).to(device)
 
     def __len__(self) -> int:
         return len(self.rows_N)

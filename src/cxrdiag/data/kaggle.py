@@ -198,6 +198,13 @@ def _read_class_folders(root: Path) -> list[Record]:
                 match = _PERSON.match(path.name) if label == PNEUMONIA else None
                 subtype = _SUBTYPES[match["kind"]] if match else ""
                 name = path.relative_to(root).as_posix()
+                if not name.isprintable():
+                    raise DataError(
+                        "a file's name that is not printable text",
+                        path=path,
+                        hint="rename it",
+                        code="bad_name",
+                    )
                 records.append(Record(name, path, label, split, patient_of(path.name), subtype))
     return _not_empty(records, root)
 

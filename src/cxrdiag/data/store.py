@@ -22,6 +22,7 @@ from cxrdiag.data.kaggle import PNEUMONIA
 from cxrdiag.errors import DataError
 
 VERSION = 1
+SPLITS = ("train", "val", "test")
 FILES = frozenset({"images.npy", "records.csv", "store.json"})
 COLUMNS = ("name", "label", "split", "patient", "subtype", "width", "height", "bytes", "sha256")
 

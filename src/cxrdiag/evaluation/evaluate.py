@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from cxrdiag.data.batches import Split
-from cxrdiag.data.store import Store
-from cxrdiag.errors import DataError
+from cxrdiag.data.store import SPLITS, Store
+from cxrdiag.errors import DataError, ModelError, UsageError
 from cxrdiag.evaluation.figures import draw_confusion_matrix, draw_roc
 from cxrdiag.evaluation.metrics import compute_metrics
 from cxrdiag.files import write_file, write_json
@@ -25,9 +25,14 @@ def evaluate(run: Path, store: Store, split: str, device: torch.device) -> dict[
     """Evaluate a run on one split, at the threshold that was chosen on validation.
 
     Writes the files above, for a split other than test under names such as metrics-val.json, and
-    returns the metrics. Each evaluation on test is counted in `test_evaluations`: a test set that
-    is looked at often is no longer one. Raises DataError where split, store and model do not fit.
+    returns the metrics. Each evaluation on test is counted in test_evaluations.json: a test set
+    that is looked at often is no longer one. Raises DataError where split, store and model do not
+    fit, UsageError for a split that no store has.
     """
+    if split not in SPLITS:
+        raise UsageError(
+            f"unknown split {split!r}", hint=f"one of {', '.join(SPLITS)}", code="unknown_split"
+        )
     classifier = load_model(run, device)
     info = classifier.info
     if store.image_size != info.image_size:
@@ -38,6 +43,7 @@ def evaluate(run: Path, store: Store, split: str, device: torch.device) -> dict[
             code="image_size_mismatch",
         )
     part = Split(store, split, device)
+    counted = {"test_evaluations": _count_evaluation(run)} if split == "test" else {}
     predictions = store.records.iloc[part.rows_N][_COLUMNS].reset_index(drop=True)
     predictions["logit"] = classifier.split_logits(part)
     predictions["probability"] = probability(predictions["logit"], info.temperature)
@@ -47,10 +53,9 @@ def evaluate(run: Path, store: Store, split: str, device: torch.device) -> dict[
         "split": split,
         **compute_metrics(predictions, info.threshold),
         "trained_on_this_store": info.data_fingerprint == store.fingerprint,
+        **counted,
         "notice": NOTICE,
     }
-    if split == "test":
-        metrics["test_evaluations"] = _evaluations_before(path) + 1
     write_file(
         run / f"predictions{suffix}.csv",
         lambda temporary: predictions.to_csv(temporary, index=False, lineterminator="\n"),
@@ -64,8 +69,18 @@ def evaluate(run: Path, store: Store, split: str, device: torch.device) -> dict[
     return metrics
 
 
-def _evaluations_before(path: Path) -> int:
+def _count_evaluation(run: Path) -> int:
+    """Count a look at the test split before it is taken: one that fails half-way is a look too."""
+    path = run / "test_evaluations.json"
     try:
-        return int(json.loads(path.read_text(encoding="utf-8")).get("test_evaluations", 0))
-    except (OSError, ValueError, AttributeError):
-        return 0
+        count = json.loads(path.read_text(encoding="utf-8"))["count"] if path.exists() else 0
+        count = int(count) + 1
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"damaged: {error!r}",
+            path=path,
+            hint="how often this run was evaluated on test is not known: train another",
+            code="damaged_count",
+        ) from error
+    write_json(path, {"count": count})
+    return count

@@ -1,9 +1,9 @@
 """Metrics of a binary classifier with their 95 % intervals, overall and by subtype.
 
-Proportions carry Wilson intervals; AUROC, AUPRC, Brier and ECE a bootstrap over patients, since
-two films of one patient are not two independent observations.
-
-Shapes: N images, R resamples (each a weight for every image), G groups of equal probability.
+AUROC, AUPRC and Brier carry a bootstrap over patients, since two films of one patient are not two
+independent observations. Proportions carry Wilson intervals, which count each film as independent:
+a little too narrow where patients have several. ECE has none: it is a sum of absolute values, which
+resampling only inflates.
 """
 
 from __future__ import annotations
@@ -15,18 +15,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import binomtest
+from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
 from cxrdiag.data.kaggle import NORMAL, PNEUMONIA
 
 RESAMPLES = 1000
 ECE_BINS = 15
 
-_AT_ONCE = 100  # resamples: bounds the memory, whatever the number of images
-
-Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
-_Score = Callable[[Bools, Floats, Floats], Floats]
-"""Of truths (N), probabilities (N) and weights (R, N): the score (R) under each weighting."""
+Float1D = NDArray[np.float64]
+_Score = Callable[[NDArray[np.bool_], Float1D, Float1D], float]
+"""Of truths, probabilities and weights, one an image."""
 
 
 def compute_metrics(predictions: pd.DataFrame, threshold: float, seed: int = 0) -> dict[str, Any]:
@@ -58,13 +56,15 @@ def compute_metrics(predictions: pd.DataFrame, threshold: float, seed: int = 0) 
     patients = _clusters(predictions)
     for name, score in _SCORES.items():
         metrics |= _bootstrapped(name, score, truth, probabilities, patients, seed)
+    one_class = truth.all() or not truth.any()
+    metrics["ece"] = None if one_class else expected_calibration_error(truth, probabilities)
     for subtype in sorted(set(predictions.loc[truth, "subtype"]) - {""}):
         metrics |= _subtype_metrics(predictions, subtype, called, seed)
     return metrics
 
 
 def _subtype_metrics(
-    predictions: pd.DataFrame, subtype: str, called: Bools, seed: int
+    predictions: pd.DataFrame, subtype: str, called: NDArray[np.bool_], seed: int
 ) -> dict[str, Any]:
     """Sensitivity for one subtype, and its AUROC against all normal images."""
     mine = (predictions["subtype"] == subtype).to_numpy()
@@ -78,55 +78,32 @@ def _subtype_metrics(
     }
 
 
-def expected_calibration_error(truth_N: Bools, p_N: Floats, weights_RN: Floats) -> Floats:
-    """Mean gap between probability and frequency over 15 equal bins of the probability, (R,).
+def expected_calibration_error(truth: NDArray[np.bool_], probabilities: Float1D) -> float:
+    """Mean gap between probability and frequency over 15 equal bins of the probability.
 
     Naeini et al. 2015, weighted by the images in each bin; 0 is calibrated, 1 the worst.
     """
-    bins_N = np.minimum((p_N * ECE_BINS).astype(int), ECE_BINS - 1)
-    gaps_NK = np.eye(ECE_BINS)[bins_N] * (truth_N - p_N)[:, None]
-    return np.asarray(np.abs(weights_RN @ gaps_NK).sum(axis=1) / weights_RN.sum(axis=1))
+    bins = np.minimum((probabilities * ECE_BINS).astype(int), ECE_BINS - 1)
+    gaps = np.bincount(bins, truth - probabilities, ECE_BINS)
+    return float(np.abs(gaps).sum() / len(truth))
 
 
-def _auroc(truth_N: Bools, p_N: Floats, weights_RN: Floats) -> Floats:
-    """The share of (pneumonia, normal) pairs in the right order; a tie is half a pair."""
-    positives_RG, negatives_RG = _by_falling_probability(truth_N, p_N, weights_RN)
-    above_RG = positives_RG.cumsum(axis=1) - positives_RG / 2
-    pairs_R = positives_RG.sum(axis=1) * negatives_RG.sum(axis=1)
-    return np.asarray((above_RG * negatives_RG).sum(axis=1) / pairs_R)
+def _auroc(truth: NDArray[np.bool_], probabilities: Float1D, weights: Float1D) -> float:
+    return float(roc_auc_score(truth, probabilities, sample_weight=weights))
 
 
-def _auprc(truth_N: Bools, p_N: Floats, weights_RN: Floats) -> Floats:
-    """Average precision: the precision at each threshold, weighted by the recall it adds."""
-    positives_RG, negatives_RG = _by_falling_probability(truth_N, p_N, weights_RN)
-    called_RG = (positives_RG + negatives_RG).cumsum(axis=1)
-    called_RG[called_RG == 0] = 1  # nothing called: no recall is added either
-    precision_RG = positives_RG.cumsum(axis=1) / called_RG
-    return np.asarray((positives_RG * precision_RG).sum(axis=1) / positives_RG.sum(axis=1))
+def _auprc(truth: NDArray[np.bool_], probabilities: Float1D, weights: Float1D) -> float:
+    return float(average_precision_score(truth, probabilities, sample_weight=weights))
 
 
-def _brier(truth_N: Bools, p_N: Floats, weights_RN: Floats) -> Floats:
-    return np.asarray(weights_RN @ (truth_N - p_N) ** 2 / weights_RN.sum(axis=1))
-
-
-def _by_falling_probability(
-    truth_N: Bools, p_N: Floats, weights_RN: Floats
-) -> tuple[Floats, Floats]:
-    """Weight of the positives and of the negatives at each distinct probability, (R, G) both."""
-    order_N = np.argsort(-p_N)
-    starts_G = np.flatnonzero(np.diff(p_N[order_N], prepend=np.inf))
-    sorted_RN, positive_N = weights_RN[:, order_N], truth_N[order_N]
-    return (
-        np.add.reduceat(sorted_RN * positive_N, starts_G, axis=1),
-        np.add.reduceat(sorted_RN * ~positive_N, starts_G, axis=1),
-    )
+def _brier(truth: NDArray[np.bool_], probabilities: Float1D, weights: Float1D) -> float:
+    return float(brier_score_loss(truth, probabilities, sample_weight=weights))
 
 
 _SCORES: dict[str, _Score] = {
     "auroc": _auroc,
     "auprc": _auprc,
     "brier": _brier,
-    "ece": expected_calibration_error,
 }
 
 
@@ -146,24 +123,23 @@ def _clusters(predictions: pd.DataFrame) -> NDArray[np.int64]:
 def _bootstrapped(
     name: str,
     score: _Score,
-    truth_N: Bools,
-    p_N: Floats,
-    patients_N: NDArray[np.int64],
+    truth: NDArray[np.bool_],
+    probabilities: Float1D,
+    patients: NDArray[np.int64],
     seed: int,
 ) -> dict[str, Any]:
     """The score and the 2.5th and 97.5th percentile over resampled patients."""
-    if truth_N.all() or not truth_N.any():
+    if truth.all() or not truth.any():
         return {name: None, f"{name}_ci95": None}
     rng = np.random.default_rng(seed)
-    n = int(patients_N.max()) + 1
+    n = int(patients.max()) + 1
     scores = []
-    for _ in range(RESAMPLES // _AT_ONCE):
+    for _ in range(RESAMPLES):
         # How often each patient was drawn is the weight of all of their images.
-        draws = rng.integers(n, size=(_AT_ONCE, n))
-        drawn = np.stack([np.bincount(draw, minlength=n) for draw in draws])
-        weights_RN = drawn[:, patients_N].astype(np.float64)
-        both_R = weights_RN[:, truth_N].any(axis=1) & weights_RN[:, ~truth_N].any(axis=1)
-        scores.append(score(truth_N, p_N, weights_RN[both_R]))
-    low, high = np.percentile(np.concatenate(scores), [2.5, 97.5])
-    value = score(truth_N, p_N, np.ones((1, len(truth_N))))[0]
-    return {name: float(value), f"{name}_ci95": [float(low), float(high)]}
+        drawn = np.bincount(rng.integers(n, size=n), minlength=n).astype(np.float64)
+        weights = drawn[patients]
+        if weights[truth].any() and weights[~truth].any():
+            scores.append(score(truth, probabilities, weights))
+    low, high = np.percentile(scores, [2.5, 97.5])
+    value = score(truth, probabilities, np.ones(len(truth)))
+    return {name: value, f"{name}_ci95": [float(low), float(high)]}

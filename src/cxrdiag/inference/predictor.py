@@ -68,9 +68,10 @@ class Predictor:
         return self._diagnose([Path(path)], image_SS[None], [heatmap])[0]
 
     def diagnose_all(
-        self, paths: Sequence[Path], heatmap_dir: Path | None = None
+        self, files: Sequence[Path | str], heatmap_dir: Path | None = None
     ) -> Iterator[Diagnosis | Failure]:
         """Diagnose files in order, decoding on all cores; a bad one gives a Failure."""
+        paths = [Path(file) for file in files]
         heatmaps = _heatmap_paths(paths, heatmap_dir)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for start in range(0, len(paths), _BATCH):

@@ -16,7 +16,10 @@ from cxrdiag.model.resnet import ResNet
 
 
 def class_activation_map(network: ResNet, features_BFhw: Tensor) -> Tensor:
-    """What each cell adds to the logit, in logits, float (B, h, w); negative speaks for Normal."""
+    """The logit that each cell alone would give, less the bias: float (B, h, w).
+
+    Negative speaks for Normal. The mean over the cells plus the bias is the image's logit.
+    """
     return torch.einsum("bfhw,f->bhw", features_BFhw.float(), network.fc.weight[0].float())
 
 

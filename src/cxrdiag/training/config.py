@@ -30,6 +30,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "augment.gamma": (0, 3),
     "augment.contrast": (0, 1),
     "augment.brightness": (0, 1),
+    "augment.sharpness": (0, 1),
+    "augment.noise": (0, 1),
     "augment.erase": (0, 1),
     "training.epochs": (1, 100_000),
     # Batch norm needs two images a batch; an odd number of images in twos leaves one alone.

@@ -94,7 +94,7 @@ def fit(
     The weights kept are those of the epoch of highest validation AUROC, and the threshold is chosen
     on validation with them; the test split is not read. All randomness of an epoch derives from the
     seed and the epoch's number: a training that was stopped and resumed ends with the weights of
-    one that never was, bit for bit on one machine.
+    one that never was, bit for bit on one machine's CPU (a GPU's sums may round differently).
 
     Raises TrainingError on a non-finite loss, or when `resume` finds another recipe or store;
     ModelError when there is nothing to resume; DataError when a split lacks a class.
@@ -103,7 +103,11 @@ def fit(
     torch.manual_seed(recipe.training.seed)
     network = to_device(ResNet(recipe.model.arch), device)
     state = State(network, copy.deepcopy(network), build_optimizer(network, recipe.training))
-    identity = {"recipe": dataclasses.asdict(recipe), "data": store.fingerprint}
+    identity = {
+        "recipe": dataclasses.asdict(recipe),
+        "data": store.fingerprint,
+        "image_size": store.image_size,
+    }
     if resume:
         state.restore(run, identity)
     write_text(run / "config.yaml", dump_recipe(recipe))

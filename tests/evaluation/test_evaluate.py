@@ -1,0 +1,135 @@
+"""A run and a store become metrics, predictions and figures that agree with each other."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from cxrdiag.data.prepare import prepare
+from cxrdiag.data.store import Store
+from cxrdiag.errors import DataError, UsageError
+from cxrdiag.evaluation.evaluate import evaluate
+from cxrdiag.evaluation.metrics import compute_metrics
+
+CPU = torch.device("cpu")
+FILES = {
+    "metrics.json",
+    "predictions.csv",
+    "confusion.png",
+    "roc.png",
+    "test_evaluations.json",
+}
+
+
+def _read_predictions(path: Path) -> pd.DataFrame:
+    # As text first: the default parser of older pandas is off by a last digit.
+    text = pd.read_csv(path, keep_default_na=False, dtype=str)
+    return text.astype({"logit": np.float64, "probability": np.float64})
+
+
+def _read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_predictions_recompute_to_the_metrics(own_run: Path, small_store: Store) -> None:
+    before = {path.name for path in own_run.iterdir()}
+    metrics = evaluate(own_run, small_store, "test", CPU)
+    assert {path.name for path in own_run.iterdir()} - before == FILES
+    assert _read_json(own_run / "metrics.json") == metrics
+    predictions = _read_predictions(own_run / "predictions.csv")
+    recomputed = compute_metrics(predictions, _read_json(own_run / "model.json")["threshold"])
+    assert {name: metrics[name] for name in recomputed} == recomputed
+    assert metrics["n"] == 40
+    assert metrics["trained_on_this_store"] is True
+    assert "Not a medical device" in metrics["notice"]
+
+
+def test_predictions_are_the_records_of_the_split(own_run: Path, small_store: Store) -> None:
+    evaluate(own_run, small_store, "test", CPU)
+    predictions = _read_predictions(own_run / "predictions.csv")
+    described = ["name", "label", "split", "patient", "subtype"]
+    assert list(predictions.columns) == [*described, "logit", "probability"]
+    records = small_store.records[small_store.records["split"] == "test"]
+    assert predictions[described].equals(records[described].reset_index(drop=True))
+    sigmoid = 1 / (1 + np.exp(-predictions["logit"].to_numpy()))
+    assert predictions["probability"].to_numpy() == pytest.approx(sigmoid, abs=1e-7)
+    assert predictions["probability"].nunique() > 30
+
+
+def test_the_temperature_divides_the_logits(own_run: Path, small_store: Store) -> None:
+    evaluate(own_run, small_store, "test", CPU)
+    logits = _read_predictions(own_run / "predictions.csv")["logit"].to_numpy()
+    model = _read_json(own_run / "model.json")
+    (own_run / "model.json").unlink()  # it is a link
+    (own_run / "model.json").write_text(json.dumps({**model, "temperature": 2.5}))
+    evaluate(own_run, small_store, "test", CPU)
+    predictions = _read_predictions(own_run / "predictions.csv")
+    assert predictions["logit"].to_numpy() == pytest.approx(logits)
+    assert predictions["probability"].to_numpy() == pytest.approx(
+        1 / (1 + np.exp(-logits / 2.5)), abs=1e-7
+    )
+
+
+def test_each_evaluation_on_test_is_counted(own_run: Path, small_store: Store) -> None:
+    counts = [evaluate(own_run, small_store, "test", CPU)["test_evaluations"] for _ in range(2)]
+    assert "test_evaluations" not in evaluate(own_run, small_store, "val", CPU)
+    counts.append(evaluate(own_run, small_store, "test", CPU)["test_evaluations"])
+    assert counts == [1, 2, 3]
+    assert _read_json(own_run / "metrics.json")["test_evaluations"] == 3
+
+
+def test_another_split_has_its_own_files(own_run: Path, small_store: Store) -> None:
+    before = {path.name for path in own_run.iterdir()}
+    metrics = evaluate(own_run, small_store, "val", CPU)
+    made = {path.name for path in own_run.iterdir()} - before
+    assert made == {name.replace(".", "-val.") for name in FILES}
+    assert metrics["split"] == "val"
+    predictions = _read_predictions(own_run / "predictions-val.csv")
+    assert set(predictions["split"]) == {"val"}
+    assert metrics["n"] == len(predictions) == (small_store.records["split"] == "val").sum()
+
+
+def test_a_store_of_another_size_is_refused(own_run: Path, phantoms: Path, tmp_path: Path) -> None:
+    store, _ = prepare(phantoms, tmp_path / "larger", size=80)
+    before = {path.name for path in own_run.iterdir()}
+    with pytest.raises(DataError, match="80 pixels, the model 64") as error:
+        evaluate(own_run, store, "test", CPU)
+    assert (error.value.code, error.value.path) == ("image_size_mismatch", store.path)
+    assert {path.name for path in own_run.iterdir()} == before
+
+
+def test_an_unknown_split_is_refused(own_run: Path, small_store: Store) -> None:
+    with pytest.raises(UsageError, match="'tset'") as error:
+        evaluate(own_run, small_store, "tset", CPU)
+    assert "train, val, test" in error.value.hint
+
+
+def test_another_store_of_one_class(own_run: Path, films: list[Path], small_store: Store) -> None:
+    evaluate(own_run, small_store, "test", CPU)
+    folder = own_run.parent / "other" / "test"
+    (folder.parent / "train" / "NORMAL").mkdir(parents=True)
+    (folder / "NORMAL").mkdir(parents=True)
+    for film in (f for f in films if not f.name.startswith("person")):
+        shutil.copy(film, folder / "NORMAL")
+    rng = np.random.default_rng(0)
+    for label, name in (("NORMAL", "IM-{:04d}-0001"), ("PNEUMONIA", "person{}_virus_1")):
+        (folder.parent / "train" / label).mkdir(exist_ok=True)
+        for i in range(20):
+            noise = rng.integers(256, size=(64, 64), dtype=np.uint8)
+            path = folder.parent / "train" / label / (name.format(i + 9000) + ".png")
+            Image.fromarray(noise).save(path)
+    store, _ = prepare(folder.parent, own_run.parent / "other-store", size=64)
+    metrics = evaluate(own_run, store, "test", CPU)
+    assert metrics["trained_on_this_store"] is False
+    assert (metrics["auroc"], metrics["sensitivity"]) == (None, None)
+    assert metrics["n"] == metrics["n_normal"] == 16
+    # The curve of the evaluation before would be taken for this one's.
+    assert not (own_run / "roc.png").exists()

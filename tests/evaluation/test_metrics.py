@@ -1,0 +1,213 @@
+"""Metrics against scikit-learn, formulas written out, and counts made by hand."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import metrics as reference
+
+from cxrdiag.evaluation import metrics as metrics_module
+from cxrdiag.evaluation.metrics import compute_metrics, expected_calibration_error
+
+SCORES = ("auroc", "auprc", "brier")
+
+
+def _predictions(n: int = 400, seed: int = 0, decimals: int = 12) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    pneumonia = rng.random(n) < 0.6
+    logits = rng.normal(size=n) * 1.5 + 2 * pneumonia - 0.5
+    kinds = np.where(rng.random(n) < 0.6, "bacterial", "viral")
+    return pd.DataFrame(
+        {
+            "name": [f"{i}.jpeg" for i in range(n)],
+            "label": np.where(pneumonia, "Pneumonia", "Normal"),
+            "patient": [f"patient{i}" for i in range(n)],
+            "subtype": np.where(pneumonia, kinds, ""),
+            "probability": np.round(1 / (1 + np.exp(-logits)), decimals),
+        }
+    )
+
+
+def _wilson(k: int, n: int) -> list[float]:
+    """Wilson 1927, without continuity correction."""
+    z, p = 1.959963984540054, k / n
+    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return [middle - half, middle + half]
+
+
+def _width(metrics: dict[str, list[float]], name: str) -> float:
+    low, high = metrics[f"{name}_ci95"]
+    return high - low
+
+
+@pytest.mark.parametrize("decimals", [12, 1], ids=["no ties", "many ties"])
+def test_scores_are_those_of_scikit_learn(decimals: int) -> None:
+    predictions = _predictions(decimals=decimals)
+    truth, p = predictions["label"] == "Pneumonia", predictions["probability"]
+    metrics = compute_metrics(predictions, threshold=0.6)
+    assert metrics["auroc"] == pytest.approx(reference.roc_auc_score(truth, p), abs=1e-12)
+    assert metrics["auprc"] == pytest.approx(reference.average_precision_score(truth, p), abs=1e-12)
+    assert metrics["brier"] == pytest.approx(reference.brier_score_loss(truth, p), abs=1e-12)
+    called = p >= 0.6
+    assert metrics["accuracy"] == pytest.approx(reference.accuracy_score(truth, called))
+    assert metrics["sensitivity"] == pytest.approx(reference.recall_score(truth, called))
+    assert metrics["specificity"] == pytest.approx(reference.recall_score(~truth, ~called))
+    (tn, fp), (fn, tp) = reference.confusion_matrix(truth, called)
+    for name, n in (("true_negatives", tn), ("false_positives", fp)):
+        assert metrics[name] == n
+    for name, n in (("false_negatives", fn), ("true_positives", tp)):
+        assert metrics[name] == n
+
+
+def test_counts_by_hand_and_the_threshold_itself_is_pneumonia() -> None:
+    predictions = pd.DataFrame(
+        {
+            "name": list("abcdefg"),
+            "label": ["Normal"] * 3 + ["Pneumonia"] * 4,
+            "patient": "",
+            "subtype": [""] * 3 + ["viral"] * 3 + ["COVID-19"],
+            "probability": [0.1, 0.49, 0.5, 0.5, 0.9, 0.2, 1.0],
+        }
+    )
+    metrics = compute_metrics(predictions, threshold=0.5)
+    assert (metrics["n"], metrics["n_normal"], metrics["n_pneumonia"]) == (7, 3, 4)
+    assert (metrics["true_negatives"], metrics["false_positives"]) == (2, 1)
+    assert (metrics["true_positives"], metrics["false_negatives"]) == (3, 1)
+    assert metrics["accuracy"] == 5 / 7
+    assert metrics["sensitivity"] == 3 / 4
+    assert metrics["specificity"] == 2 / 3
+    assert metrics["threshold"] == 0.5
+    # Of 12 pairs 0.2 loses two, and 0.5 ties one.
+    assert metrics["auroc"] == pytest.approx((12 - 2 - 0.5) / 12)
+    assert (metrics["viral_n"], metrics["viral_sensitivity"]) == (3, 2 / 3)
+    assert (metrics["COVID-19_n"], metrics["COVID-19_sensitivity"]) == (1, 1.0)
+
+
+@pytest.mark.parametrize("name", ["accuracy", "sensitivity", "specificity"])
+def test_proportions_have_wilson_intervals(name: str) -> None:
+    metrics = compute_metrics(_predictions(), threshold=0.7)
+    tp, fn = metrics["true_positives"], metrics["false_negatives"]
+    tn, fp = metrics["true_negatives"], metrics["false_positives"]
+    k, n = {
+        "accuracy": (tp + tn, 400),
+        "sensitivity": (tp, tp + fn),
+        "specificity": (tn, tn + fp),
+    }[name]
+    assert metrics[f"{name}_ci95"] == pytest.approx(_wilson(k, n), abs=1e-9)
+
+
+def test_a_perfect_proportion_still_has_an_interval() -> None:
+    predictions = _predictions(20)
+    predictions["probability"] = (predictions["label"] == "Pneumonia") * 0.8 + 0.1
+    metrics = compute_metrics(predictions, threshold=0.5)
+    assert (metrics["accuracy"], metrics["auroc"], metrics["auprc"]) == (1, 1, 1)
+    assert metrics["accuracy_ci95"] == pytest.approx(_wilson(20, 20), abs=1e-9)
+    assert metrics["accuracy_ci95"][0] < 0.85
+
+
+def test_the_bootstrap_is_that_of_its_definition(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Patients drawn with replacement and each film scored as often as its patient was drawn."""
+    monkeypatch.setattr(metrics_module, "RESAMPLES", 1000)
+    predictions = _predictions(120)
+    predictions["patient"] = [f"patient{i // 3}" for i in range(120)]
+    truth = (predictions["label"] == "Pneumonia").to_numpy()
+    p = predictions["probability"].to_numpy()
+    rng = np.random.default_rng(99)
+    drawn: dict[str, list[float]] = {"auroc": [], "auprc": [], "brier": []}
+    for _ in range(1500):
+        rows = (3 * rng.integers(40, size=40)[:, None] + np.arange(3)).ravel()
+        drawn["auroc"].append(reference.roc_auc_score(truth[rows], p[rows]))
+        drawn["auprc"].append(reference.average_precision_score(truth[rows], p[rows]))
+        drawn["brier"].append(reference.brier_score_loss(truth[rows], p[rows]))
+    metrics = compute_metrics(predictions, threshold=0.5)
+    for name, scores in drawn.items():
+        interval = np.percentile(scores, [2.5, 97.5])
+        assert metrics[f"{name}_ci95"] == pytest.approx(interval, abs=0.02)
+        assert _width(metrics, name) == pytest.approx(interval[1] - interval[0], rel=0.15)
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_copies_of_a_patients_films_do_not_narrow_the_interval(name: str) -> None:
+    single = _predictions(100)
+    copies = pd.concat([single] * 4, ignore_index=True)
+    copies["name"] = [f"{i}.jpeg" for i in range(400)]
+    of_100, of_400 = compute_metrics(single, 0.5), compute_metrics(copies, 0.5)
+    assert of_400[name] == pytest.approx(of_100[name], abs=1e-12)
+    assert of_400[f"{name}_ci95"] == pytest.approx(of_100[f"{name}_ci95"], abs=1e-12)
+    # Were they 400 patients, the interval would be about half as wide.
+    strangers = compute_metrics(copies.assign(patient=copies["name"]), 0.5)
+    assert _width(strangers, name) < 0.75 * _width(of_400, name)
+
+
+def test_an_image_of_unknown_patient_is_its_own_patient() -> None:
+    known = _predictions(100)
+    assert compute_metrics(known.assign(patient=""), 0.5) == compute_metrics(known, 0.5)
+
+
+def test_the_seed_decides_and_the_order_of_images_does_not_matter_to_scores() -> None:
+    predictions = _predictions(100)
+    first = compute_metrics(predictions, 0.5)
+    assert first == compute_metrics(predictions, 0.5)
+    assert first["auroc_ci95"] != compute_metrics(predictions, 0.5, seed=1)["auroc_ci95"]
+    reversed_ = compute_metrics(predictions[::-1].reset_index(drop=True), 0.5)
+    for name in (*SCORES, "accuracy", "viral_auroc"):
+        assert reversed_[name] == pytest.approx(first[name], abs=1e-12)
+
+
+@pytest.mark.parametrize("label", ["Normal", "Pneumonia"])
+def test_one_class_has_no_ranking_and_says_so(label: str) -> None:
+    predictions = _predictions(60)
+    predictions = predictions[predictions["label"] == label].reset_index(drop=True)
+    metrics = compute_metrics(predictions, 0.5)
+    for name in SCORES:
+        assert (metrics[name], metrics[f"{name}_ci95"]) == (None, None)
+    absent, present = (
+        ("specificity", "sensitivity") if label == "Pneumonia" else ("sensitivity", "specificity")
+    )
+    assert (metrics[absent], metrics[f"{absent}_ci95"]) == (None, None)
+    assert metrics[present] == metrics["accuracy"]
+    json.dumps(metrics, allow_nan=False)
+
+
+def test_a_subtype_is_compared_with_all_normal_images() -> None:
+    predictions = _predictions()
+    metrics = compute_metrics(predictions, 0.5)
+    assert {key.split("_")[0] for key in metrics if key.endswith("_sensitivity")} == {
+        "bacterial",
+        "viral",
+    }
+    for subtype in ("bacterial", "viral"):
+        mine = predictions["subtype"] == subtype
+        part = predictions[mine | (predictions["label"] == "Normal")]
+        auroc = reference.roc_auc_score(part["subtype"] == subtype, part["probability"])
+        assert metrics[f"{subtype}_auroc"] == pytest.approx(auroc, abs=1e-12)
+        assert metrics[f"{subtype}_n"] == mine.sum()
+        k = int((predictions.loc[mine, "probability"] >= 0.5).sum())
+        assert metrics[f"{subtype}_sensitivity"] == k / mine.sum()
+        assert metrics[f"{subtype}_sensitivity_ci95"] == pytest.approx(
+            _wilson(k, int(mine.sum())), abs=1e-9
+        )
+    weighted = sum(metrics[f"{s}_n"] * metrics[f"{s}_sensitivity"] for s in ("bacterial", "viral"))
+    assert weighted / metrics["n_pneumonia"] == pytest.approx(metrics["sensitivity"])
+
+
+def test_calibration_error_by_hand() -> None:
+    # Bins of 1/15: {0.01}, {0.08}, {0.5}, {0.95, 0.99}; in the last the errors partly cancel.
+    truth = np.array([False, True, False, False, True])
+    p = np.array([0.01, 0.08, 0.5, 0.95, 0.99])
+    rest = 0.01 + 0.5 + abs(1 - 0.95 - 0.99)
+    assert expected_calibration_error(truth, p) == pytest.approx((0.92 + rest) / 5)
+
+
+def test_a_calibrated_model_has_little_calibration_error() -> None:
+    rng = np.random.default_rng(0)
+    p = rng.random(50_000)
+    truth = rng.random(50_000) < p
+    assert expected_calibration_error(truth, p) < 0.01
+    # p squared is too low by p - p**2, on average 1/6.
+    assert expected_calibration_error(truth, p**2) == pytest.approx(1 / 6, abs=0.01)

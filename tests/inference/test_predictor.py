@@ -1,0 +1,164 @@
+"""A file's diagnosis is its own: alone, in a batch of any size, and in a store all the same."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+import cxrdiag
+from cxrdiag.data.image import read_image
+from cxrdiag.data.store import Store
+from cxrdiag.errors import DataError, ModelError, UsageError
+from cxrdiag.evaluation.evaluate import evaluate
+from cxrdiag.inference.heatmap import SIDE, overlay, write_heatmap
+from cxrdiag.inference.predictor import Diagnosis, Failure, Predictor, expand
+
+
+@pytest.fixture(scope="module")
+def predictor(trained_run: Path) -> Predictor:
+    return cxrdiag.load(trained_run, device="cpu")
+
+
+def _probabilities(results: list[Diagnosis | Failure]) -> list[float]:
+    assert all(isinstance(result, Diagnosis) for result in results)
+    return [r.probability for r in results if isinstance(r, Diagnosis) and r.probability]
+
+
+def test_a_file_alone_and_in_a_batch(predictor: Predictor, films: list[Path]) -> None:
+    # 40 files are one full batch and a rest.
+    together = list(predictor.diagnose_all(films))
+    alone = [predictor.diagnose(film) for film in films]
+    assert [result.file for result in together] == [str(film) for film in films]
+    assert _probabilities(together) == pytest.approx([d.probability for d in alone], abs=1e-6)
+    assert len(set(np.round(_probabilities(together), 5))) > 30
+    assert {d.label for d in alone} == {"Normal", "Pneumonia"}
+
+
+def test_the_order_of_files_is_kept(predictor: Predictor, films: list[Path]) -> None:
+    forwards = _probabilities(list(predictor.diagnose_all(films)))
+    backwards = _probabilities(list(predictor.diagnose_all(films[::-1])))
+    assert backwards[::-1] == pytest.approx(forwards, abs=1e-6)
+    assert list(predictor.diagnose_all([])) == []
+
+
+def test_predict_and_eval_agree(
+    predictor: Predictor, own_run: Path, small_store: Store, films: list[Path]
+) -> None:
+    evaluate(own_run, small_store, "test", torch.device("cpu"))
+    table = pd.read_csv(own_run / "predictions.csv").set_index("name")["probability"]
+    diagnoses = {Path(d.file).name: d for d in map(predictor.diagnose, films)}
+    assert set(diagnoses) == set(table.index)
+    for name, expected in table.items():
+        assert diagnoses[str(name)].probability == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_threshold_itself_is_pneumonia(
+    predictor: Predictor, films: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    p = predictor.diagnose(films[0]).probability
+    assert p is not None
+    for threshold, label in ((p, "Pneumonia"), (np.nextafter(p, 1), "Normal")):
+        info = dataclasses.replace(predictor.classifier.info, threshold=threshold)
+        classifier = dataclasses.replace(predictor.classifier, info=info)
+        monkeypatch.setattr(predictor, "classifier", classifier)
+        assert predictor.diagnose(films[0]).label == label
+
+
+def test_a_bad_file_keeps_its_place(
+    predictor: Predictor, films: list[Path], tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    results = list(predictor.diagnose_all([films[0], bad, tmp_path, films[1]]))
+    assert [type(result) for result in results] == [Diagnosis, Failure, Failure, Diagnosis]
+    assert [result.file for result in results] == [
+        *(str(path) for path in (films[0], bad, tmp_path, films[1]))
+    ]
+    with pytest.raises(DataError) as error:
+        predictor.diagnose(bad)
+    assert isinstance(results[1], Failure)
+    assert results[1].code == error.value.code
+    assert results[1].message.startswith(error.value.message)
+
+
+def test_only_bad_files(predictor: Predictor, tmp_path: Path) -> None:
+    results = list(predictor.diagnose_all([tmp_path / "a", tmp_path / "b"]))
+    assert [(type(result), Path(result.file).name) for result in results] == [
+        (Failure, "a"),
+        (Failure, "b"),
+    ]
+
+
+def test_expand(tmp_path: Path) -> None:
+    for name in ("b/2.PNG", "b/1.jpg", "b/c/0.jpeg", "b/.hidden.png", "b/x.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "empty").mkdir()
+    arguments = [tmp_path / "z.tif", tmp_path / "b", tmp_path / "empty", tmp_path / "b" / "x.txt"]
+    found = [path.relative_to(tmp_path).as_posix() for path in expand(arguments)]
+    assert found == ["z.tif", "b/1.jpg", "b/2.PNG", "b/c/0.jpeg", "empty", "b/x.txt"]
+
+
+def test_load_says_what_is_missing(tmp_path: Path, trained_run: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError):
+        cxrdiag.load()
+    with pytest.raises(ModelError):
+        cxrdiag.load("gone")
+    with pytest.raises(UsageError):
+        cxrdiag.load(trained_run, device="tpu")
+
+
+@pytest.mark.parametrize("shape", [(300, 200), (200, 300), (640, 480), (64, 64), (900, 30)])
+def test_a_map_keeps_the_aspect_ratio(shape: tuple[int, int], tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    film = tmp_path / "film.png"
+    Image.fromarray(rng.integers(256, size=shape[::-1], dtype=np.uint8)).save(film)
+    write_heatmap(tmp_path / "map.png", film, np.zeros((2, 2), np.float32), "caption")
+    with Image.open(tmp_path / "map.png") as picture:
+        assert picture.format == "PNG"
+        width, height = picture.size
+        pixels = np.asarray(picture)
+    assert width == SIDE
+    fitted = [round(side * SIDE / max(shape)) for side in shape]
+    assert fitted[1] < height < fitted[1] + 100
+    # A map of nothing: what is shown is the film, in the middle, in gray.
+    left = (SIDE - fitted[0]) // 2
+    shown = pixels[: fitted[1], left : left + fitted[0]]
+    assert (shown == shown[..., :1]).all()
+    gray = Image.fromarray(read_image(film, SIDE)).resize(fitted, Image.Resampling.BILINEAR)
+    assert (shown[..., 0] == np.asarray(gray)).all()
+    caption = pixels[fitted[1] :]
+    assert (caption > 150).any()
+
+
+def test_red_speaks_for_pneumonia_and_blue_against() -> None:
+    gray = np.full((60, 80), 100, np.uint8)
+    nothing = overlay(gray, np.zeros((3, 4), np.float32))
+    assert nothing.dtype == np.uint8
+    assert (nothing == 100).all()
+    map_hw = np.zeros((3, 4), np.float32)
+    map_hw[0, 0], map_hw[2, 3] = 8, -8
+    red, _, blue = np.moveaxis(overlay(gray, map_hw).astype(int), -1, 0)
+    assert red[5, 5] > 100 > blue[5, 5]
+    assert blue[-5, -5] > 100 > red[-5, -5]
+    assert (red[25:35, 35:45] == blue[25:35, 35:45]).mean() > 0.5
+    stronger = overlay(gray, map_hw * 1.25).astype(int)
+    assert stronger[5, 5, 0] > red[5, 5]
+
+
+def test_a_map_is_drawn_where_it_is_asked_for(
+    predictor: Predictor, films: list[Path], tmp_path: Path
+) -> None:
+    diagnosis = predictor.diagnose(films[0], heatmap=tmp_path / "new" / "map.png")
+    assert diagnosis.heatmap == str(tmp_path / "new" / "map.png")
+    assert diagnosis.probability == predictor.diagnose(films[0]).probability
+    with Image.open(tmp_path / "new" / "map.png") as picture:
+        pixels = np.asarray(picture).astype(int)
+    assert (np.ptp(pixels, axis=-1) > 0).any()

@@ -1,0 +1,156 @@
+"""The published data, where it is at hand: what it is known to hold is what `prepare` finds."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cxrdiag.data.image import read_image
+from cxrdiag.data.prepare import prepare
+from cxrdiag.data.store import Store
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+CORONAHACK, NATIVE = DATA / "coronahack", DATA / "native"
+SIZE = 32
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (CORONAHACK.is_dir() and NATIVE.is_dir()),
+        reason="the published data are not at ../shared/data",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    store, built = prepare(CORONAHACK, tmp_path_factory.mktemp("real") / "store", size=SIZE)
+    assert built
+    return store
+
+
+def _splits_of(store: Store, column: str) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = defaultdict(set)
+    for key, split in zip(store.records[column], store.records["split"], strict=True):
+        found[key].add(split)
+    return found
+
+
+def test_the_counts_are_the_published_ones(store: Store) -> None:
+    r = store.records
+    assert len(r) == len(store.images_NSS) == 5910
+    published = r["split"].replace("val", "train")
+    assert Counter(zip(published, r["label"], strict=True)) == {
+        ("train", "Normal"): 1342,
+        ("train", "Pneumonia"): 3944,
+        ("test", "Normal"): 234,
+        ("test", "Pneumonia"): 390,
+    }
+    assert Counter(r["subtype"]) == {
+        "": 1576,
+        "viral": 1493,
+        "bacterial": 2772,
+        "COVID-19": 58,
+        "Streptococcus": 5,
+        "SARS": 4,
+        "ARDS": 2,
+    }
+    assert (r["subtype"][r["label"] == "Normal"] == "").all()
+
+
+def test_the_summary_that_comes_with_the_data_agrees(store: Store) -> None:
+    with (CORONAHACK / "Chest_xray_Corona_dataset_Summary.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = {"Virus": "viral", "bacteria": "bacterial"}
+    expected: Counter[tuple[str, bool]] = Counter()
+    for row in rows:
+        kind = row["Label_2_Virus_category"] or row["Label_1_Virus_category"]
+        expected[names.get(kind, kind), False] += int(row["Train_Count"])
+        expected[names.get(kind, kind), True] += int(row["Test_Count"])
+    test = store.records["split"] == "test"
+    assert Counter(zip(store.records["subtype"], test, strict=True)) == +expected
+
+
+def test_the_audit_finds_what_is_known(store: Store) -> None:
+    assert store.info["findings"] == {
+        "duplicate_groups": 30,
+        "duplicate_files": 62,
+        "duplicates_with_conflicting_labels": 0,
+        "unknown_patient": 70,
+        "train_test_overlap": {
+            "patients": {"patients": 0, "test_images": 0},
+            "bare_person_numbers": {"patients": 170, "test_images": 320},
+            "bare_normal_numbers": {"patients": 94, "test_images": 96},
+        },
+        "missing": [],
+        "unreadable": [],
+    }
+
+
+def test_the_numbers_in_train_and_test_counted_by_another_route(store: Store) -> None:
+    test = store.records["split"] == "test"
+    for number_in, expected in ((r"(person\d+)_", (170, 320)), (r"(IM-\d+)-", (94, 96))):
+        number = store.records["name"].str.extract(number_in, expand=False)
+        shared = set(number[test].dropna()) & set(number[~test])
+        assert (len(shared), int(number[test].isin(shared).sum())) == expected
+
+
+def test_no_patient_and_no_file_is_in_two_splits(store: Store) -> None:
+    for column in ("patient", "sha256"):
+        found = _splits_of(store, column)
+        assert all(len(splits) == 1 for key, splits in found.items() if key)
+
+
+def test_unknown_patients_stay_in_train_and_covid_is_not_in_test(store: Store) -> None:
+    assert _splits_of(store, "patient")[""] == {"train"}
+    assert _splits_of(store, "subtype")["COVID-19"] == {"train"}
+
+
+def test_validation_is_a_tenth_of_each_kind(store: Store) -> None:
+    r = store.records[(store.records["split"] != "test") & (store.records["patient"] != "")]
+    shares = (r["split"] == "val").groupby(r["subtype"]).mean()
+    assert set(shares.index) == {"", "viral", "bacterial"}
+    assert shares.between(0.08, 0.12).all()
+
+
+def test_a_second_build_elsewhere_is_byte_identical_and_a_second_call_builds_nothing(
+    store: Store, tmp_path: Path
+) -> None:
+    out = tmp_path / "deep" / "again"
+    assert prepare(CORONAHACK, out, size=SIZE)[1]
+    assert {p.name for p in out.iterdir()} == {p.name for p in store.path.iterdir()}
+    for path in out.iterdir():
+        assert path.read_bytes() == (store.path / path.name).read_bytes(), path.name
+    assert not prepare(CORONAHACK, out, size=SIZE)[1]
+
+
+def test_the_store_holds_the_pixels_predict_sees(store: Store) -> None:
+    images = CORONAHACK / "Coronahack-Chest-XRay-Dataset" / "Coronahack-Chest-XRay-Dataset"
+    odd = store.records.index[store.records["patient"] == ""].tolist()
+    for row in [*odd, *range(0, 5910, 200)]:
+        record = store.records.loc[row]
+        split = "test" if record["split"] == "test" else "train"
+        pixels = read_image(images / split / record["name"], SIZE)
+        np.testing.assert_array_equal(store.images_NSS[row], pixels)
+        assert pixels.std() > 5  # a picture, whatever its mode
+
+
+def test_native_class_folders_are_read(store: Store, tmp_path: Path) -> None:
+    native, _ = prepare(NATIVE, tmp_path / "store", size=SIZE)
+    r = native.records
+    assert Counter(r["label"]) == {"Normal": 50, "Pneumonia": 50}
+    assert set(r["split"]) == {"train", "val"}
+    assert int(r["width"].min()) > 224
+    assert all(len(splits) == 1 for key, splits in _splits_of(native, "patient").items() if key)
+    # The same films, stored at 224 x 224 in the other set: labels and pictures agree.
+    row_of = {name: row for row, name in enumerate(store.records["name"])}
+    for i, (_, record) in enumerate(r.iterrows()):
+        row = row_of[record["name"].rsplit("/", 1)[1]]
+        assert store.records["label"][row] == record["label"]
+        assert store.records["subtype"][row] == record["subtype"]
+        there, here = store.images_NSS[row].astype(int), native.images_NSS[i].astype(int)
+        assert np.abs(there - here).mean() < 3

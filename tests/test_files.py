@@ -1,0 +1,126 @@
+"""A file or a folder is written whole or not at all, whatever the writer does."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from cxrdiag.files import new_folder, write_file, write_json, write_text
+
+
+class Stop(BaseException):
+    """Stands for Ctrl-C, without stopping the test run where a test fails."""
+
+
+def _tree(root: Path) -> dict[str, bytes]:
+    return {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+def _half_written(path: Path) -> None:
+    path.write_text("half")
+    raise Stop
+
+
+@pytest.mark.parametrize("old", [None, b"old"])
+def test_a_writer_that_fails_leaves_what_was_there(tmp_path: Path, old: bytes | None) -> None:
+    path = tmp_path / "model.json"
+    if old is not None:
+        path.write_bytes(old)
+    before = _tree(tmp_path)
+    with pytest.raises(Stop):
+        write_file(path, _half_written)
+    assert _tree(tmp_path) == before
+
+
+def test_the_old_file_is_whole_until_the_new_one_is(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "figure.png"
+    write_text(path, "old")
+
+    def write(temporary: Path) -> None:
+        temporary.write_bytes(b"new")
+        assert path.read_bytes() == b"old"
+        # One file system, or the rename would copy; the suffix says the format.
+        assert (temporary.parent, temporary.suffix) == (path.parent, ".png")
+
+    write_file(path, write)
+    assert _tree(tmp_path) == {"deep/figure.png": b"new"}
+
+
+def test_a_writer_that_writes_nothing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        write_file(tmp_path / "x", lambda temporary: None)
+    assert not list(tmp_path.iterdir())
+
+
+def test_text_and_json_are_utf8_with_unix_line_ends(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.csv", "é\n")
+    write_json(tmp_path / "a.json", {"σ": 1.5, "none": None})
+    assert (tmp_path / "a.csv").read_bytes() == b"\xc3\xa9\n"
+    assert json.loads((tmp_path / "a.json").read_text("utf-8")) == {"σ": 1.5, "none": None}
+    assert (tmp_path / "a.json").read_bytes().endswith(b"}\n")
+
+
+def test_json_has_no_nan(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"auroc": 0.5})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "a.json", {"auroc": float("nan")})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"auroc": 0.5}
+
+
+def test_a_folder_appears_when_its_block_ends(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "store"
+    with new_folder(path) as folder:
+        (folder / "a").write_text("a")
+        assert folder.parent == path.parent
+        assert not path.exists()
+    assert _tree(tmp_path) == {"deep/store/a": b"a"}
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_new_folder_replaces_the_old_one_whole(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    for name in ("old", "new"):
+        with new_folder(path) as folder:
+            (folder / name).write_text(name)
+            (folder / "below").mkdir()
+    assert _tree(tmp_path) == {"store/new": b"new"}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_folder_that_fails_leaves_what_was_there(tmp_path: Path, there: bool) -> None:
+    path = tmp_path / "store"
+    if there:
+        path.mkdir()
+        (path / "a").write_text("old")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(Stop), new_folder(path) as folder:
+        _half_written(folder / "a")
+    assert sorted(tmp_path.rglob("*")) == before
+    assert not there or (path / "a").read_text() == "old"
+
+
+def test_a_folder_is_as_readable_as_mkdir_makes_it(tmp_path: Path) -> None:
+    umask = os.umask(0o027)
+    try:
+        (tmp_path / "usual").mkdir()
+        with new_folder(tmp_path / "new"):
+            pass
+        assert os.umask(0o027) == 0o027
+    finally:
+        os.umask(umask)
+    usual, new = (stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("usual", "new"))
+    assert new == usual == 0o750
+
+
+def test_a_link_to_a_folder_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "disk" / "store").mkdir(parents=True)
+    (tmp_path / "store").symlink_to(tmp_path / "disk" / "store")
+    with new_folder(tmp_path / "store") as folder:
+        (folder / "a").write_text("a")
+    assert (tmp_path / "store").is_symlink()
+    assert _tree(tmp_path / "disk") == {"store/a": b"a"}
