@@ -1,4 +1,4 @@
-"""Optimizer, learning rate, loss and weight average: what a step needs, each a few lines."""
+"""Optimizer, learning rate, input size, loss and weight average: each a few lines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cxrdiag.training.config import TrainingConfig
+from cxrdiag.training.config import Recipe, TrainingConfig
 
 
 def build_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
@@ -22,7 +22,8 @@ def build_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.O
     if config.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=config.lr, momentum=0.9, nesterov=True)
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-    return kind(groups, lr=config.lr)
+    # Fused: one pass over the weights, a third of the time on a CPU.
+    return kind(groups, lr=config.lr, fused=True)
 
 
 def learning_rate(step: int, n_steps: int, config: TrainingConfig) -> float:
@@ -35,6 +36,20 @@ def learning_rate(step: int, n_steps: int, config: TrainingConfig) -> float:
     return (
         config.lr * 0.5 * (1 + math.cos(math.pi * (progress - config.warmup) / (1 - config.warmup)))
     )
+
+
+def input_side(epoch: int, recipe: Recipe) -> int:
+    """Side in pixels of the images of an epoch, counted from 1.
+
+    Small for half of the epochs, each of them a third of the work, then growing in steps of 16
+    pixels; the last three tenths see `resolution` (Tan and Le 2021, arXiv 2104.00298).
+    """
+    full, scale = recipe.data.resolution, recipe.data.start_scale
+    growth = (epoch / recipe.training.epochs - 0.5) / 0.2
+    if scale == 1 or growth >= 1:
+        return full
+    side = full * (scale + (1 - scale) * max(growth, 0.0))
+    return min(full, max(32, 16 * round(side / 16)))
 
 
 def class_weights(targets_N: Tensor, balance: bool) -> Tensor:

@@ -1,0 +1,101 @@
+"""How far a film's framing moves a run's answer: validation films stretched, zoomed and shifted.
+
+    python benchmarks/framing.py --data STORE RUN [RUN ...]
+
+A film's width against its height, and how closely the chest fills it, tell where and of whom it
+was taken, not whether there is pneumonia. Reframing all films alike hardly shows what a network
+makes of that, because all logits move together. So the AUROC is also taken with all framings
+pooled: the normal films in any framing must rank below the pneumonia films in any other. Reads the
+validation split alone; writes benchmarks/results/framing.json, and prints a table.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.metrics import roc_auc_score
+from torch.nn import functional as F
+
+from cxrdiag.data.batches import Split
+from cxrdiag.data.store import open_store
+from cxrdiag.model.checkpoint import load_model
+from cxrdiag.model.classifier import Classifier, normalise, resize
+
+RESULTS = Path(__file__).parent / "results" / "framing.json"
+# Width and height of what is seen, and its offset to the right and down, in image sides.
+FRAMINGS = {
+    "as it is": (1.0, 1.0, 0.0, 0.0),
+    "narrower by 1.2": (1.095, 0.913, 0.0, 0.0),
+    "wider by 1.2": (0.913, 1.095, 0.0, 0.0),
+    "narrower by 1.4": (1.183, 0.845, 0.0, 0.0),
+    "wider by 1.4": (0.845, 1.183, 0.0, 0.0),
+    "zoomed in to 0.8": (0.8, 0.8, 0.0, 0.0),
+    "zoomed out to 1.2": (1.2, 1.2, 0.0, 0.0),
+    "a tenth higher": (1.0, 1.0, 0.0, 0.1),
+    "a tenth lower": (1.0, 1.0, 0.0, -0.1),
+    "a tenth to the side": (1.0, 1.0, 0.1, 0.0),
+}
+
+
+def main() -> None:
+    """Measure every run and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("runs", type=Path, nargs="+")
+    arguments = parser.parse_args()
+    device = torch.device("cpu")
+    val = Split(open_store(arguments.data), "val", device)
+    results = {}
+    for run in arguments.runs:
+        results[run.name] = measure(load_model(run, device), val)
+        show(run.name, results[run.name])
+    RESULTS.write_text(json.dumps({"n": len(val), "runs": results}, indent=2) + "\n")
+
+
+def measure(classifier: Classifier, val: Split) -> dict:
+    """AUROC as it is, pooled, and with the films of one class reframed."""
+    targets_N = val.targets_N.numpy()
+    logits = {name: reframed_logits(classifier, val, f) for name, f in FRAMINGS.items()}
+    plain_N = logits["as it is"]
+    one_class = {
+        what: {
+            name: float(roc_auc_score(targets_N, np.where(targets_N == label, logits_N, plain_N)))
+            for name, logits_N in logits.items()
+        }
+        for what, label in (("normal_reframed", 0), ("pneumonia_reframed", 1))
+    }
+    pooled = roc_auc_score(np.tile(targets_N, len(logits)), np.concatenate(list(logits.values())))
+    plain = roc_auc_score(targets_N, plain_N)
+    return {"auroc": float(plain), "pooled_auroc": float(pooled), **one_class}
+
+
+def reframed_logits(
+    classifier: Classifier, val: Split, framing: tuple[float, float, float, float]
+) -> np.ndarray:
+    """Logits (N,) of the split in one framing."""
+    info, logits = classifier.info, []
+    width, height, right, down = framing
+    # In affine_grid's units an image is 2 wide.
+    theta_23 = torch.tensor([[width, 0, 2 * right], [0, height, 2 * down]])
+    with torch.inference_mode():
+        for images_BSS, _ in val.in_order(128):
+            x = resize(images_BSS, info.resolution)
+            grid = F.affine_grid(theta_23.expand(len(x), 2, 3), list(x.shape), align_corners=False)
+            x = F.grid_sample(x, grid, align_corners=False)
+            logits.append(classifier.network(normalise(x, info.mean, info.std))[:, 0].numpy())
+    return np.concatenate(logits)
+
+
+def show(name: str, result: dict) -> None:
+    """One run as a table."""
+    print(f"\n{name}: AUROC {result['auroc']:.4f}, pooled {result['pooled_auroc']:.4f}")
+    print(f"{'framing':24s} {'normal reframed':>16s} {'pneumonia reframed':>19s}")
+    for framing in FRAMINGS:
+        normal, pneumonia = (result[f"{c}_reframed"][framing] for c in ("normal", "pneumonia"))
+        print(f"{framing:24s} {normal:16.4f} {pneumonia:19.4f}")
+
+
+if __name__ == "__main__":
+    main()
