@@ -1,12 +1,14 @@
 """How far a film's framing moves a run's answer: validation films stretched, zoomed and shifted.
 
-    python benchmarks/framing.py --data STORE RUN [RUN ...]
+    python benchmarks/framing.py --data STORE [--native STORE] RUN [RUN ...]
 
 A film's width against its height, and how closely the chest fills it, tell where and of whom it
 was taken, not whether there is pneumonia. Reframing all films alike hardly shows what a network
 makes of that, because all logits move together. So the AUROC is also taken with all framings
 pooled: the normal films in any framing must rank below the pneumonia films in any other. Reads the
-validation split alone; writes benchmarks/results/framing.json, and prints a table.
+validation split alone. `--native` names a store of files that nobody has resized before: there the
+width over the height is set against the label by itself. Writes benchmarks/results/framing.json,
+and prints a table.
 """
 
 import argparse
@@ -19,9 +21,9 @@ from sklearn.metrics import roc_auc_score
 from torch.nn import functional as F
 
 from cxrdiag.data.batches import Split
-from cxrdiag.data.store import open_store
+from cxrdiag.data.store import Store, open_store
 from cxrdiag.model.checkpoint import load_model
-from cxrdiag.model.classifier import Classifier, normalise, resize
+from cxrdiag.model.classifier import Classifier, resize
 
 RESULTS = Path(__file__).parent / "results" / "framing.json"
 # Width and height of what is seen, and its offset to the right and down, in image sides.
@@ -43,15 +45,31 @@ def main() -> None:
     """Measure every run and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--native", type=Path)
     parser.add_argument("runs", type=Path, nargs="+")
     arguments = parser.parse_args()
     device = torch.device("cpu")
     val = Split(open_store(arguments.data), "val", device)
-    results = {}
+    document = {"n": len(val), "runs": {}}
+    if arguments.native:
+        document["native_aspect"] = native_aspect(open_store(arguments.native))
+        print(f"native width over height: {document['native_aspect']}")
     for run in arguments.runs:
-        results[run.name] = measure(load_model(run, device), val)
-        show(run.name, results[run.name])
-    RESULTS.write_text(json.dumps({"n": len(val), "runs": results}, indent=2) + "\n")
+        document["runs"][run.name] = measure(load_model(run, device), val)
+        show(run.name, document["runs"][run.name])
+    RESULTS.write_text(json.dumps(document, indent=2) + "\n")
+
+
+def native_aspect(store: Store) -> dict:
+    """Width over height of the files as they came: its medians, and how well it tells the class."""
+    aspect = store.records["width"] / store.records["height"]
+    targets = store.records["label"] == "Pneumonia"
+    return {
+        "n": len(aspect),
+        "median_normal": round(float(aspect[~targets].median()), 2),
+        "median_pneumonia": round(float(aspect[targets].median()), 2),
+        "auroc": round(float(roc_auc_score(targets, aspect)), 3),
+    }
 
 
 def measure(classifier: Classifier, val: Split) -> dict:
@@ -75,16 +93,14 @@ def reframed_logits(
     classifier: Classifier, val: Split, framing: tuple[float, float, float, float]
 ) -> np.ndarray:
     """Logits (N,) of the split in one framing."""
-    info, logits = classifier.info, []
     width, height, right, down = framing
     # In affine_grid's units an image is 2 wide.
     theta_23 = torch.tensor([[width, 0, 2 * right], [0, height, 2 * down]])
-    with torch.inference_mode():
-        for images_BSS, _ in val.in_order(128):
-            x = resize(images_BSS, info.resolution)
-            grid = F.affine_grid(theta_23.expand(len(x), 2, 3), list(x.shape), align_corners=False)
-            x = F.grid_sample(x, grid, align_corners=False)
-            logits.append(classifier.network(normalise(x, info.mean, info.std))[:, 0].numpy())
+    logits = []
+    for images_BSS, _ in val.in_order(128):
+        x = resize(images_BSS, classifier.info.resolution)
+        grid = F.affine_grid(theta_23.expand(len(x), 2, 3), list(x.shape), align_corners=False)
+        logits.append(classifier.pixel_logits(F.grid_sample(x, grid, align_corners=False)))
     return np.concatenate(logits)
 
 

@@ -59,8 +59,12 @@ class Classifier:
 
     def logits(self, images_BSS: NDArray[np.uint8] | Tensor) -> NDArray[np.float32]:
         """Logits (B,) of decoded squares, uint8 (B, S, S); positive speaks for pneumonia."""
+        return self.pixel_logits(self._pixels(images_BSS))
+
+    def pixel_logits(self, x_B1RR: Tensor) -> NDArray[np.float32]:
+        """Logits (B,) of pixels in 0 to 1 of the network's size, augmented for example."""
         with torch.inference_mode():
-            logits_B = self.network(self._input(images_BSS))[:, 0]
+            logits_B = self.network(normalise(x_B1RR, self.info.mean, self.info.std))[:, 0]
         return np.asarray(logits_B.float().cpu(), dtype=np.float32)
 
     def split_logits(self, split: Split) -> NDArray[np.float32]:
@@ -71,18 +75,18 @@ class Classifier:
         self, images_BSS: NDArray[np.uint8] | Tensor
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Logits (B,) and class activation maps (B, h, w), both in logits."""
+        x_B1RR = normalise(self._pixels(images_BSS), self.info.mean, self.info.std)
         with torch.inference_mode():
-            features = self.network.features(self._input(images_BSS))
+            features = self.network.features(x_B1RR)
             logits_B = self.network.classify(features)[:, 0]
             maps_Bhw = class_activation_map(self.network, features)
         return np.asarray(logits_B.float().cpu()), np.asarray(maps_Bhw.cpu())
 
-    def _input(self, images_BSS: NDArray[np.uint8] | Tensor) -> Tensor:
+    def _pixels(self, images_BSS: NDArray[np.uint8] | Tensor) -> Tensor:
         if isinstance(images_BSS, np.ndarray):
             # A store's images are read-only, which torch warns about though nothing is written.
             images_BSS = torch.from_numpy(np.require(images_BSS, requirements=["C", "W"]))
-        x_B1RR = resize(images_BSS.to(self.device), self.info.resolution)
-        return normalise(x_B1RR, self.info.mean, self.info.std)
+        return resize(images_BSS.to(self.device), self.info.resolution)
 
 
 def resize(images_BSS: Tensor, size: int) -> Tensor:

@@ -10,7 +10,7 @@ from scipy.special import logit
 from cxrdiag.data.augment import AugmentConfig, augment
 from cxrdiag.data.batches import Split
 from cxrdiag.evaluation.threshold import choose_threshold
-from cxrdiag.model.classifier import Classifier, normalise, resize
+from cxrdiag.model.classifier import Classifier, resize
 from cxrdiag.model.probability import probability
 
 _DRAWS = 4
@@ -42,10 +42,8 @@ def _best(logits_N: NDArray[np.float32], targets_N: NDArray[np.int64]) -> float:
 def _augmented_logits(
     classifier: Classifier, val: Split, config: AugmentConfig, generator: torch.Generator
 ) -> NDArray[np.float32]:
-    info, logits = classifier.info, []
-    with torch.inference_mode():
-        for images_BSS, _ in val.in_order(_BATCH):
-            x = augment(resize(images_BSS, info.resolution), config, generator)
-            logits_B = classifier.network(normalise(x, info.mean, info.std))[:, 0]
-            logits.append(np.asarray(logits_B.float().cpu()))
-    return np.concatenate(logits)
+    side = classifier.info.resolution
+    batches = (resize(images_BSS, side) for images_BSS, _ in val.in_order(_BATCH))
+    return np.concatenate(
+        [classifier.pixel_logits(augment(x_B1RR, config, generator)) for x_B1RR in batches]
+    )

@@ -45,7 +45,7 @@ def input_side(epoch: int, recipe: Recipe) -> int:
     pixels; the last three tenths see `resolution` (Tan and Le 2021, arXiv 2104.00298).
     """
     full, scale = recipe.data.resolution, recipe.data.start_scale
-    growth = (epoch / recipe.training.epochs - 0.5) / 0.2
+    growth = 5 * epoch / recipe.training.epochs - 2.5  # 0 at a half, 1 at seven tenths
     if scale == 1 or growth >= 1:
         return full
     side = full * (scale + (1 - scale) * max(growth, 0.0))
