@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from cxrdiag.model.cam import class_activation_map, enlarge
+from cxrdiag.model.cam import class_activation_map, densify, enlarge
 from cxrdiag.model.resnet import ResNet
 
 
@@ -22,6 +22,21 @@ def test_the_mean_of_the_map_plus_the_bias_is_the_logit(arch: str) -> None:
     assert map_Bhw.shape == (2, 2, 3)
     assert logits_B.std() > 1e-3
     torch.testing.assert_close(map_Bhw.mean(dim=(1, 2)) + 0.7, logits_B)
+
+
+@pytest.mark.parametrize(("arch", "shape"), [("resnet18", (64, 80)), ("resnet50", (112, 96))])
+def test_every_fourth_cell_of_a_dense_map_is_the_networks_own(
+    arch: str, shape: tuple[int, int]
+) -> None:
+    torch.manual_seed(0)
+    network = ResNet(arch).eval()
+    x = torch.randn(2, 1, *shape)
+    with torch.inference_mode():
+        own, dense = network.features(x), densify(network).features(x)
+        again = network.features(x)
+    assert dense.shape[2:] == (shape[0] // 8, shape[1] // 8)
+    torch.testing.assert_close(dense[:, :, ::4, ::4], own)
+    assert torch.equal(again, own)  # a copy: the network itself still strides
 
 
 def test_the_map_shows_where_a_planted_feature_is_and_for_which_side_it_speaks() -> None:

@@ -1,4 +1,4 @@
-"""Learning rate, input size, loss, class weights and average, against numbers made by hand."""
+"""Learning rate, loss, class weights and weight average, each against numbers made by hand."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from sklearn.metrics import log_loss
 from torch import nn
 
 from cxrdiag.model.resnet import ResNet
-from cxrdiag.training.config import DataConfig, Recipe, TrainingConfig
+from cxrdiag.training.config import TrainingConfig
 from cxrdiag.training.optimisation import (
     build_optimizer,
     class_weights,
-    input_side,
     learning_rate,
     loss_function,
     update_average,
@@ -56,29 +55,6 @@ def test_the_rate_is_positive_and_at_most_the_highest(n_steps, warmup, schedule)
     peak = rates.index(max(rates))
     assert rates[: peak + 1] == sorted(rates[: peak + 1])
     assert rates[peak:] == sorted(rates[peak:], reverse=True)
-
-
-def _sides(resolution: int, start_scale: float, epochs: int) -> list[int]:
-    data = DataConfig(resolution=resolution, start_scale=start_scale)
-    recipe = Recipe(data=data, training=TrainingConfig(epochs=epochs))
-    return [input_side(epoch, recipe) for epoch in range(1, epochs + 1)]
-
-
-def test_input_sides_by_hand() -> None:
-    # 0.57 * 112 is 63.84; half way from there to 112 is 87.92; in multiples of 16.
-    assert _sides(112, 0.57, 10) == [64, 64, 64, 64, 64, 80, 112, 112, 112, 112]
-    assert _sides(100, 0.5, 4) == [48, 48, 100, 100]
-    assert _sides(100, 1.0, 3) == [100, 100, 100]
-    assert _sides(40, 0.1, 2) == [32, 40]
-
-
-@given(resolution=st.integers(32, 600), start_scale=st.floats(0.1, 1), epochs=st.integers(1, 60))
-def test_input_sides_grow_to_the_resolution(resolution, start_scale, epochs) -> None:
-    sides = _sides(resolution, start_scale, epochs)
-    assert sides == sorted(sides)
-    assert sides[0] >= 32
-    n_full = epochs - next(i for i in range(epochs) if 10 * (i + 1) >= 7 * epochs)
-    assert sides[-n_full:] == [resolution] * n_full
 
 
 def test_class_weights_by_hand() -> None:

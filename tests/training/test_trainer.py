@@ -295,34 +295,6 @@ def test_a_stopped_and_resumed_training_ends_with_the_weights_of_one_never_stopp
     assert not (run / "resume.safetensors").exists()
 
 
-def test_small_images_first_then_full_ones_that_alone_can_give_the_model(
-    store: Store, tmp_path: Path
-) -> None:
-    growing = dataclasses.replace(ADAMW, data=DataConfig(resolution=64, start_scale=0.5))
-    growing = _change(growing, epochs=4)  # two epochs at 32 pixels, two at 64
-    fit(growing, store, tmp_path / "whole", device=CPU)
-    small = _change(ADAMW, epochs=4)
-    fit(small, store, tmp_path / "small", device=CPU)
-    rows = _without_times(tmp_path / "whole")
-    assert rows[:2] == _without_times(tmp_path / "small")[:2]
-
-    classifier = load_model(tmp_path / "whole", CPU)
-    logits = classifier.split_logits(Split(store, "val", CPU))
-    auroc = roc_auc_score(store.targets(store.rows("val")), logits)
-    aurocs = [float(row["val_auroc"]) for row in rows]
-    assert classifier.info.resolution == 64
-    assert classifier.info.epoch == (4 if aurocs[3] >= aurocs[2] else 3)
-    assert aurocs[classifier.info.epoch - 1] == pytest.approx(auroc, abs=1e-5)
-
-    # Stopped while images are small, with no weights worth keeping yet.
-    run = tmp_path / "stopped"
-    with pytest.raises(KeyboardInterrupt):
-        fit(growing, store, run, device=CPU, reporter=Reporter(epoch=_stop_after_epoch_2))
-    fit(growing, store, run, device=CPU, resume=True)
-    assert _digest(run) == _digest(tmp_path / "whole")
-    assert (run / "model.json").read_bytes() == (tmp_path / "whole" / "model.json").read_bytes()
-
-
 def test_a_damaged_state_or_none_is_a_model_error(
     store: Store, runs: dict[str, Path], tmp_path: Path
 ) -> None:

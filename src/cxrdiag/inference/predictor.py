@@ -103,14 +103,12 @@ class Predictor:
         self, paths: Sequence[Path], images_BSS: NDArray[np.uint8], heatmaps: Sequence[Path | None]
     ) -> list[Diagnosis]:
         info = self.classifier.info
-        logits_B, maps_Bhw = self.classifier.logits_and_maps(images_BSS)
-        probabilities_B = probability(logits_B, info.temperature)
+        probabilities_B = probability(self.classifier.logits(images_BSS), info.temperature)
+        maps = self.classifier.maps(images_BSS) if any(heatmaps) else [None] * len(paths)
         diagnoses = []
-        for path, p, map_hw, heatmap in zip(
-            paths, probabilities_B, maps_Bhw, heatmaps, strict=True
-        ):
+        for path, p, map_hw, heatmap in zip(paths, probabilities_B, maps, heatmaps, strict=True):
             label = PNEUMONIA if p >= info.threshold else NORMAL
-            if heatmap is not None:
+            if heatmap is not None and map_hw is not None:
                 caption = f"{label}: probability {p:.2f}, threshold {info.threshold:.2f}"
                 write_heatmap(heatmap, path, map_hw, caption)
             drawn = str(heatmap) if heatmap is not None else None

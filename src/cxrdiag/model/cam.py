@@ -1,15 +1,17 @@
 """Class activation maps (Zhou et al. 2016, arXiv 1512.04150).
 
-Exact for a network that ends in average pooling and one linear layer: the logit is the map's mean
-plus a bias.
+Exact for a network that ends in average pooling and one linear layer: the logit is the mean of the
+cells that it averages, plus a bias. Those are 32 pixels apart; `densify` gives cells between them.
 
 Shapes: B batch, F features, h and w cells, R pixels of the input.
 """
 
 from __future__ import annotations
 
+import copy
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cxrdiag.model.resnet import ResNet
@@ -18,9 +20,27 @@ from cxrdiag.model.resnet import ResNet
 def class_activation_map(network: ResNet, features_BFhw: Tensor) -> Tensor:
     """The logit that each cell alone would give, less the bias: float (B, h, w).
 
-    Negative speaks for Normal. The mean over the cells plus the bias is the image's logit.
+    Negative speaks for Normal.
     """
     return torch.einsum("bfhw,f->bhw", features_BFhw.float(), network.fc.weight[0].float())
+
+
+def densify(network: ResNet) -> ResNet:
+    """A copy whose feature map has a cell every 8 pixels instead of every 32.
+
+    The last two stages do not stride and their kernels are spread out instead (Chen et al. 2015,
+    arXiv 1412.7062): every fourth cell along each side is, exactly, the network's own.
+    """
+    dense = copy.deepcopy(network)
+    for stage, before in ((dense.layer3, 1), (dense.layer4, 2)):
+        for conv in (m for m in stage.modules() if isinstance(m, nn.Conv2d)):
+            # The convolution that strides still sees its input as dense as the stage before made
+            # it; those after it see one twice as dense as it was.
+            spread = before if conv.stride == (2, 2) else 2 * before
+            conv.stride, conv.dilation = (1, 1), (spread, spread)
+            reach = spread * (conv.kernel_size[0] // 2)
+            conv.padding = (reach, reach)
+    return dense
 
 
 def enlarge(map_Bhw: Tensor, size: int) -> Tensor:

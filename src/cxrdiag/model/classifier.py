@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cxrdiag.data.batches import Split
-from cxrdiag.model.cam import class_activation_map
+from cxrdiag.model.cam import class_activation_map, densify
 from cxrdiag.model.resnet import ResNet
 
 _BATCH = 128
@@ -71,16 +71,15 @@ class Classifier:
         """Logits (N,) of every image of a split, in the store's order."""
         return np.concatenate([self.logits(images) for images, _ in split.in_order(_BATCH)])
 
-    def logits_and_maps(
-        self, images_BSS: NDArray[np.uint8] | Tensor
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Logits (B,) and class activation maps (B, h, w), both in logits."""
+    def maps(self, images_BSS: NDArray[np.uint8] | Tensor) -> NDArray[np.float32]:
+        """Dense class activation maps (B, h, w) in logits; a cell is 8 pixels of the input wide.
+
+        The logit is the mean, plus a bias, of every fourth cell along each side from the first.
+        """
         x_B1RR = normalise(self._pixels(images_BSS), self.info.mean, self.info.std)
         with torch.inference_mode():
-            features = self.network.features(x_B1RR)
-            logits_B = self.network.classify(features)[:, 0]
-            maps_Bhw = class_activation_map(self.network, features)
-        return np.asarray(logits_B.float().cpu()), np.asarray(maps_Bhw.cpu())
+            maps_Bhw = class_activation_map(self.network, densify(self.network).features(x_B1RR))
+        return np.asarray(maps_Bhw.cpu())
 
     def _pixels(self, images_BSS: NDArray[np.uint8] | Tensor) -> Tensor:
         if isinstance(images_BSS, np.ndarray):

@@ -22,7 +22,6 @@ RECIPES = ("default", "original", "smoke")
 
 _RANGES: dict[str, tuple[float, float]] = {
     "data.resolution": (32, 4096),
-    "data.start_scale": (0.1, 1),
     "augment.crop": (0.05, 4),
     "augment.aspect": (0, 1),
     "augment.shift": (0, 1),
@@ -55,8 +54,6 @@ class DataConfig:
 
     resolution: int = 112
     """Side in pixels of the network's input."""
-    start_scale: float = 1.0
-    """Side of the first epochs' input as a fraction of it; 1: the same for all epochs."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Optimizer, learning rate, input size, loss and weight average: each a few lines."""
+"""Optimizer, learning rate, loss and weight average: what a step needs, each a few lines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cxrdiag.training.config import Recipe, TrainingConfig
+from cxrdiag.training.config import TrainingConfig
 
 
 def build_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
@@ -36,20 +36,6 @@ def learning_rate(step: int, n_steps: int, config: TrainingConfig) -> float:
     return (
         config.lr * 0.5 * (1 + math.cos(math.pi * (progress - config.warmup) / (1 - config.warmup)))
     )
-
-
-def input_side(epoch: int, recipe: Recipe) -> int:
-    """Side in pixels of the images of an epoch, counted from 1.
-
-    Small for half of the epochs, each of them a third of the work, then growing in steps of 16
-    pixels; the last three tenths see `resolution` (Tan and Le 2021, arXiv 2104.00298).
-    """
-    full, scale = recipe.data.resolution, recipe.data.start_scale
-    growth = 5 * epoch / recipe.training.epochs - 2.5  # 0 at a half, 1 at seven tenths
-    if scale == 1 or growth >= 1:
-        return full
-    side = full * (scale + (1 - scale) * max(growth, 0.0))
-    return min(full, max(32, 16 * round(side / 16)))
 
 
 def class_weights(targets_N: Tensor, balance: bool) -> Tensor:

@@ -26,16 +26,15 @@ class State:
     """Exponential moving average of `network`'s weights, where the recipe wants one."""
     optimizer: torch.optim.Optimizer
     best: dict[str, Tensor] = field(default_factory=dict)
-    """Weights of the epoch of highest validation AUROC so far; of equals the last. None yet while
-    images are smaller than the model's."""
+    """Weights of the epoch of highest validation AUROC so far; of equals the last."""
     best_epoch: int = 0
     history: list[Epoch] = field(default_factory=list)
 
     def keep_if_best(self, weights: dict[str, Tensor]) -> None:
-        """Keep a copy of `weights` unless an epoch before had a higher validation AUROC."""
-        last = self.history[-1]
-        if not self.best or last.val_auroc >= self.history[self.best_epoch - 1].val_auroc:
-            self.best, self.best_epoch = copy.deepcopy(weights), last.epoch
+        """Keep a copy of `weights` if the last epoch's validation AUROC is the highest."""
+        if self.history[-1].val_auroc >= max(row.val_auroc for row in self.history):
+            self.best = copy.deepcopy(weights)
+            self.best_epoch = self.history[-1].epoch
 
     def save(self, run: Path, identity: dict[str, Any]) -> None:
         """Write resume.safetensors; `identity` says which training it belongs to."""
@@ -69,7 +68,7 @@ class State:
         self.network.load_state_dict(parts["network"])
         self.average.load_state_dict(parts["average"])
         device = next(self.network.parameters()).device
-        self.best = {name: tensor.to(device) for name, tensor in parts.get("best", {}).items()}
+        self.best = {name: tensor.to(device) for name, tensor in parts["best"].items()}
         _unflatten(self.optimizer, parts["optimizer"])
         self.best_epoch = saved["best_epoch"]
         self.history = [Epoch(**row) for row in saved["history"]]

@@ -34,7 +34,6 @@ from cxrdiag.training.operating_point import threshold_on_validation
 from cxrdiag.training.optimisation import (
     build_optimizer,
     class_weights,
-    input_side,
     learning_rate,
     loss_function,
     update_average,
@@ -92,11 +91,10 @@ def fit(
 ) -> Classifier:
     """Train on the store's train split, choose on its val split, write the run folder `run`.
 
-    The weights kept are those of the epoch of highest validation AUROC among those that saw images
-    of full size, and the threshold is chosen on validation with them; the test split is not read.
-    All randomness of an epoch derives from the seed and the epoch's number: a training that was
-    stopped and resumed ends with the weights of one that never was, bit for bit on one machine's
-    CPU (a GPU's sums may round differently).
+    The weights kept are those of the epoch of highest validation AUROC, and the threshold is chosen
+    on validation with them; the test split is not read. All randomness of an epoch derives from the
+    seed and the epoch's number: a training that was stopped and resumed ends with the weights of
+    one that never was, bit for bit on one machine's CPU (a GPU's sums may round differently).
 
     Raises TrainingError on a non-finite loss, or when `resume` finds another recipe or store;
     ModelError when there is nothing to resume; DataError when a split lacks a class.
@@ -117,11 +115,10 @@ def fit(
 
     while not _is_finished(state.history, recipe):
         started = time.perf_counter()
-        side = input_side(len(state.history) + 1, recipe)
-        loss, accuracy = _train_epoch(job, state, side)
+        loss, accuracy = _train_epoch(job, state)
         images_per_s = len(job.train) / (time.perf_counter() - started)
         kept = state.average if recipe.training.ema_decay else state.network
-        val_loss, val_accuracy, val_auroc = _validate(job, kept, side)
+        val_loss, val_accuracy, val_auroc = _validate(job, kept)
         row = Epoch(
             epoch=len(state.history) + 1,
             train_loss=loss,
@@ -134,8 +131,7 @@ def fit(
             seconds=time.perf_counter() - started,
         )
         state.history.append(row)
-        if side == recipe.data.resolution:
-            state.keep_if_best(kept.state_dict())
+        state.keep_if_best(kept.state_dict())
         state.save(run, identity)
         write_history(run / "history.csv", state.history)
         job.reporter.epoch(row)
@@ -171,14 +167,13 @@ def _prepare(recipe: Recipe, store: Store, device: torch.device, reporter: Repor
 
 def _is_finished(history: list[Epoch], recipe: Recipe) -> bool:
     patience = recipe.training.patience
-    full = recipe.data.resolution
-    aurocs = [row.val_auroc for row in history if input_side(row.epoch, recipe) == full]
+    aurocs = [row.val_auroc for row in history]
     stale = bool(aurocs) and len(aurocs) - 1 - aurocs.index(max(aurocs)) >= patience
     return len(history) >= recipe.training.epochs or (patience > 0 and stale)
 
 
-def _train_epoch(job: _Job, state: State, side: int) -> tuple[float, float]:
-    """One pass over the training images, `side` pixels wide. Returns mean loss and accuracy."""
+def _train_epoch(job: _Job, state: State) -> tuple[float, float]:
+    """One pass over the training images. Returns mean loss and accuracy."""
     config, device = job.recipe.training, job.train.device
     epoch = len(state.history) + 1
     generator = torch.Generator().manual_seed(config.seed * 100_003 + epoch)
@@ -189,7 +184,7 @@ def _train_epoch(job: _Job, state: State, side: int) -> tuple[float, float]:
         done = (epoch - 1) * job.n_steps + step
         for group in state.optimizer.param_groups:
             group["lr"] = learning_rate(done, job.n_steps * config.epochs, config)
-        x = augment(resize(images_BSS, side), job.recipe.augment, generator)
+        x = augment(resize(images_BSS, job.info.resolution), job.recipe.augment, generator)
         with autocast(device, config.precision):
             logits_B = state.network(normalise(x, job.info.mean, job.info.std))[:, 0].float()
         loss = loss_function(logits_B, targets_B, job.weights_2, config.label_smoothing)
@@ -216,10 +211,9 @@ def _non_finite(message: str) -> TrainingError:
     return TrainingError(message, hint=hint, code="non_finite_loss")
 
 
-def _validate(job: _Job, network: ResNet, side: int) -> tuple[float, float, float]:
-    """Loss, accuracy at 0.5 and AUROC on the validation split, `side` pixels wide."""
-    info = dataclasses.replace(job.info, resolution=side)
-    classifier = Classifier(network.eval(), info, job.val.device)
+def _validate(job: _Job, network: ResNet) -> tuple[float, float, float]:
+    """Loss, accuracy at 0.5 and AUROC on the validation split."""
+    classifier = Classifier(network.eval(), job.info, job.val.device)
     logits_N = torch.from_numpy(classifier.split_logits(job.val))
     if not logits_N.isfinite().all():
         raise _non_finite("a validation logit is not finite")
