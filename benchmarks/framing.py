@@ -6,9 +6,9 @@ A film's width against its height, and how closely the chest fills it, tell wher
 was taken, not whether there is pneumonia. Reframing all films alike hardly shows what a network
 makes of that, because all logits move together. So the AUROC is also taken with all framings
 pooled: the normal films in any framing must rank below the pneumonia films in any other. Reads the
-validation split alone. `--native` names a store of files that nobody has resized before: there the
-width over the height is set against the label by itself. Writes benchmarks/results/framing.json,
-and prints a table.
+validation split. `--native` names a store of files that nobody has resized before: there the width
+over the height of training and validation films is set against the label by itself. Writes
+benchmarks/results/framing.json, and prints a table.
 """
 
 import argparse
@@ -21,9 +21,10 @@ from sklearn.metrics import roc_auc_score
 from torch.nn import functional as F
 
 from cxrdiag.data.batches import Split
+from cxrdiag.data.resample import resize
 from cxrdiag.data.store import Store, open_store
 from cxrdiag.model.checkpoint import load_model
-from cxrdiag.model.classifier import Classifier, resize
+from cxrdiag.model.classifier import Classifier
 
 RESULTS = Path(__file__).parent / "results" / "framing.json"
 # Width and height of what is seen, and its offset to the right and down, in image sides.
@@ -55,15 +56,16 @@ def main() -> None:
         document["native_aspect"] = native_aspect(open_store(arguments.native))
         print(f"native width over height: {document['native_aspect']}")
     for run in arguments.runs:
-        document["runs"][run.name] = measure(load_model(run, device), val)
-        show(run.name, document["runs"][run.name])
+        document["runs"][str(run)] = measure(load_model(run, device), val)
+        show(str(run), document["runs"][str(run)])
     RESULTS.write_text(json.dumps(document, indent=2) + "\n")
 
 
 def native_aspect(store: Store) -> dict:
     """Width over height of the files as they came: its medians, and how well it tells the class."""
-    aspect = store.records["width"] / store.records["height"]
-    targets = store.records["label"] == "Pneumonia"
+    records = store.records[store.records["split"] != "test"]
+    aspect = records["width"] / records["height"]
+    targets = records["label"] == "Pneumonia"
     return {
         "n": len(aspect),
         "median_normal": round(float(aspect[~targets].median()), 2),
@@ -77,6 +79,7 @@ def measure(classifier: Classifier, val: Split) -> dict:
     targets_N = val.targets_N.numpy()
     logits = {name: reframed_logits(classifier, val, f) for name, f in FRAMINGS.items()}
     plain_N = logits["as it is"]
+    all_alike = {n: float(roc_auc_score(targets_N, logits_N)) for n, logits_N in logits.items()}
     one_class = {
         what: {
             name: float(roc_auc_score(targets_N, np.where(targets_N == label, logits_N, plain_N)))
@@ -86,7 +89,12 @@ def measure(classifier: Classifier, val: Split) -> dict:
     }
     pooled = roc_auc_score(np.tile(targets_N, len(logits)), np.concatenate(list(logits.values())))
     plain = roc_auc_score(targets_N, plain_N)
-    return {"auroc": float(plain), "pooled_auroc": float(pooled), **one_class}
+    return {
+        "auroc": float(plain),
+        "pooled_auroc": float(pooled),
+        "all_reframed": all_alike,
+        **one_class,
+    }
 
 
 def reframed_logits(
@@ -107,10 +115,11 @@ def reframed_logits(
 def show(name: str, result: dict) -> None:
     """One run as a table."""
     print(f"\n{name}: AUROC {result['auroc']:.4f}, pooled {result['pooled_auroc']:.4f}")
-    print(f"{'framing':24s} {'normal reframed':>16s} {'pneumonia reframed':>19s}")
+    which = ("all", "normal", "pneumonia")
+    print(f"{'AUROC, reframed:':20s}" + "".join(f"{w:>11s}" for w in which))
     for framing in FRAMINGS:
-        normal, pneumonia = (result[f"{c}_reframed"][framing] for c in ("normal", "pneumonia"))
-        print(f"{framing:24s} {normal:16.4f} {pneumonia:19.4f}")
+        values = (result[f"{w}_reframed"][framing] for w in which)
+        print(f"{framing:20s}" + "".join(f"{value:11.4f}" for value in values))
 
 
 if __name__ == "__main__":

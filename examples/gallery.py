@@ -14,10 +14,9 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 import cxrdiag
-from cxrdiag.data.augment import augment
+from cxrdiag.data.augment import augment_squares
 from cxrdiag.data.phantom.dataset import render
 from cxrdiag.inference.heatmap import overlay
-from cxrdiag.model.classifier import resize
 from cxrdiag.model.probability import probability
 from cxrdiag.training.config import load_recipe
 
@@ -57,7 +56,7 @@ def crops() -> list[tuple[str, Image.Image]]:
     """What training sees of one film, in as many epochs."""
     film = torch.from_numpy(phantom("consolidation", 21))[None].repeat(COLUMNS, 1, 1)
     generator = torch.Generator().manual_seed(3)
-    batch = augment(resize(film, SIDE), load_recipe("default").augment, generator)
+    batch = augment_squares(film, load_recipe("default").augment, generator, SIDE)
     pictures = (batch[:, 0].numpy() * 255).astype(np.uint8)
     return [(f"epoch {n + 1}", Image.fromarray(p)) for n, p in enumerate(pictures)]
 
@@ -66,7 +65,7 @@ def maps(run: Path) -> list[tuple[str, Image.Image]]:
     """Activation maps over films that the model has not seen."""
     films = [phantom(f, 40 + n) for n, f in enumerate(FINDINGS)]
     classifier = cxrdiag.load(run).classifier
-    logits, activation_maps = classifier.logits_and_maps(np.stack(films))
+    logits, activation_maps = classifier.logits(np.stack(films)), classifier.maps(np.stack(films))
     return [
         (f"{finding}: probability {p:.2f}", Image.fromarray(overlay(film, activation)))
         for finding, film, activation, p in zip(

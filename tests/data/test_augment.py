@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from cxrdiag.data.augment import AugmentConfig, augment
+from cxrdiag.data.augment import AugmentConfig, augment_squares
+from cxrdiag.data.augment import augment as augment_to
+from cxrdiag.data.resample import resample, resize
 
 R = 32
 STILL = AugmentConfig()
@@ -20,6 +22,11 @@ ALL = AugmentConfig(
     crop=(0.6, 1.2), aspect=0.2, shift=0.1, rotation=20, flip=0.5,
     gamma=0.5, contrast=0.4, brightness=0.3, sharpness=1.0, noise=0.05, erase=0.4,
 )  # fmt: skip
+
+
+def augment(x: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    """To the size it came in."""
+    return augment_to(x, config, generator, x.shape[-1])
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -244,3 +251,24 @@ def test_noise_is_gaussian_and_differs_in_strength_between_images() -> None:
     assert sigmas.max() <= 0.05 * 1.05
     assert sigmas.min() < 0.01 < 0.04 < sigmas.max()
     assert (out - x).mean().abs() < 1e-3
+
+
+def test_what_is_augmented_to_a_smaller_size_is_warped_before_it_is_shrunk() -> None:
+    squares = (noise(4, 64)[:, 0] * 255).to(torch.uint8)
+    config = AugmentConfig(crop=(0.7, 0.7), rotation=10)
+    out = augment_squares(squares, config, seeded(), 16)
+    fine = F.interpolate(squares[:, None] / 255, (48, 48), mode="bilinear", antialias=True)
+    torch.testing.assert_close(out, resample(augment(fine, config, seeded()), 16))
+    # Not more than is stored: 64 pixels are not made 144 first.
+    out = augment_squares(squares, config, seeded(), 48)
+    torch.testing.assert_close(out, resample(augment(squares[:, None] / 255, config, seeded()), 48))
+
+
+def test_a_turned_film_is_about_as_sharp_as_one_left_alone() -> None:
+    squares = (noise(50, 128)[:, 0] * 255).to(torch.uint8)
+    plain = resize(squares, 32)
+    turned = augment_squares(squares, AugmentConfig(rotation=10), seeded(), 32)
+    inner = (..., slice(8, 24), slice(8, 24))
+    assert turned[inner].std() > 0.9 * plain[inner].std()
+    turned_late = augment(plain, AugmentConfig(rotation=10), seeded())
+    assert turned_late[inner].std() < 0.85 * plain[inner].std()

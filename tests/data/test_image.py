@@ -172,6 +172,17 @@ def test_the_size_is_the_upright_pictures(fmt: str) -> None:
     assert image_size(encode(Image.new("L", (30, 20)), fmt, exif=_exif(77))) == (30, 20)
 
 
+@pytest.mark.parametrize(("fmt", "more"), [("PNG", {}), ("JPEG", {"dpi": (72, 72)}), ("JPEG", {})])
+def test_a_damaged_exif_block_does_not_spoil_the_film(fmt: str, more: dict[str, Any]) -> None:
+    film = Image.fromarray(np.full((20, 30), 130, np.uint8))
+    for block in (_exif(6)[:n] for n in (7, 9, 12, 14, 20, 25)):
+        data = encode(film, fmt, exif=block, **more)
+        np.testing.assert_allclose(decode(data, 16), 130, atol=1)
+        assert image_size(data) == (30, 20)
+    data = encode(film, fmt, exif=b"Exif\0\0not a TIFF header at all", **more)
+    np.testing.assert_allclose(decode(data, 16), 130, atol=1)
+
+
 def test_the_whole_frame_is_kept_and_squashed() -> None:
     halves = np.zeros((10, 80), np.uint8)
     halves[:, 40:] = 255
@@ -324,3 +335,9 @@ def test_images_are_found_sorted_whatever_the_case_of_their_suffix(tmp_path: Pat
     (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
     (tmp_path / "folder.png").mkdir()
     assert [p.relative_to(tmp_path).as_posix() for p in find_images(tmp_path)] == wanted
+
+
+def test_a_folder_that_cannot_be_listed_is_not_an_empty_one(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as e:
+        find_images(tmp_path / "absent")
+    assert (e.value.code, e.value.path) == ("unreadable_folder", str(tmp_path / "absent"))

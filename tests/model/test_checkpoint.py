@@ -95,6 +95,11 @@ def test_the_two_files_are_what_the_documentation_says(
     assert torch.equal(plain["conv1.weight"], weights["conv1.weight"])
 
 
+def test_the_weights_are_as_readable_as_the_description(saved: Path) -> None:
+    modes = {path.name: path.stat().st_mode for path in saved.iterdir()}
+    assert modes["model.safetensors"] == modes["model.json"]
+
+
 def test_saving_again_gives_the_same_bytes(
     saved: Path, tmp_path: Path, weights: dict[str, Tensor]
 ) -> None:

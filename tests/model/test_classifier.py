@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from cxrdiag.model.classifier import Classifier, ModelInfo, normalise, resize
+from cxrdiag.data.resample import resize
+from cxrdiag.model.classifier import Classifier, ModelInfo, normalise
 from cxrdiag.model.device import to_device
 from cxrdiag.model.resnet import ResNet
 
@@ -21,6 +22,9 @@ CPU = torch.device("cpu")
 def classifier() -> Classifier:
     torch.manual_seed(0)
     network = to_device(ResNet("resnet18"), CPU)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)  # the last of a block starts at zero
     network(torch.randn(8, 1, 64, 64))
     info = ModelInfo(
         arch="resnet18", image_size=96, resolution=64, mean=0.4, std=0.2, threshold=0.5

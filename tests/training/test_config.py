@@ -145,7 +145,7 @@ def test_overrides_replace_single_keys_and_the_last_one_counts() -> None:
         ("training.weight_decya=1", "training.weight_decya", "training.weight_decay"),
         ("augment.rotate=1", "augment.rotate", "augment.rotation"),
         ("trainig.lr=1", "trainig", "training"),
-        ("data.zzz=1", "data.zzz", "data."),
+        ("data.zzz=1", "data.zzz", "data.resolution"),
     ],
 )
 def test_an_unknown_key_names_the_nearest(override: str, wrong: str, nearest: str) -> None:

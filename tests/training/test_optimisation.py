@@ -157,6 +157,26 @@ def test_weight_decay_spares_norms_and_biases(name) -> None:
         assert float(network.conv1.weight.detach()[0, 0, 0, 0]) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("name", ["adamw", "adam"])
+def test_a_fused_step_is_a_plain_one_in_any_memory_order(name) -> None:
+    kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[name]
+    torch.manual_seed(0)
+    network = ResNet("resnet18").to(memory_format=torch.channels_last)
+    twin = copy.deepcopy(network)
+    config = TrainingConfig(optimizer=name, lr=1e-3, weight_decay=0.0)
+    ours, theirs = build_optimizer(network, config), kind(twin.parameters(), 1e-3, weight_decay=0)
+    for _ in range(2):
+        x = torch.randn(4, 1, 32, 32).contiguous(memory_format=torch.channels_last)
+        ours.zero_grad()
+        network(x).square().mean().backward()
+        for parameter, other in zip(network.parameters(), twin.parameters(), strict=True):
+            other.grad = parameter.grad.clone() if parameter.grad is not None else None
+        ours.step()
+        theirs.step()
+    for parameter, other in zip(network.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(parameter, other, rtol=1e-5, atol=1e-7)
+
+
 @pytest.mark.parametrize(
     ("name", "kind"),
     [("adamw", torch.optim.AdamW), ("adam", torch.optim.Adam), ("sgd", torch.optim.SGD)],

@@ -18,7 +18,7 @@ from PIL import Image
 from scipy.special import expit, logit
 from sklearn.metrics import log_loss, roc_auc_score
 
-from cxrdiag.data.augment import AugmentConfig, augment
+from cxrdiag.data.augment import AugmentConfig, augment_squares
 from cxrdiag.data.batches import Split
 from cxrdiag.data.phantom.dataset import write_coronahack
 from cxrdiag.data.prepare import prepare
@@ -26,7 +26,7 @@ from cxrdiag.data.store import COLUMNS, Store, open_store
 from cxrdiag.errors import DataError, ModelError, TrainingError
 from cxrdiag.evaluation.threshold import choose_threshold
 from cxrdiag.model.checkpoint import load_model
-from cxrdiag.model.classifier import normalise, resize
+from cxrdiag.model.classifier import normalise
 from cxrdiag.model.probability import probability
 from cxrdiag.training.config import DataConfig, Recipe, TrainingConfig, load_recipe
 from cxrdiag.training.history import Epoch
@@ -191,10 +191,10 @@ def test_the_model_is_the_one_of_the_best_epoch_and_reads_as_validated(
     assert 0 < info.threshold < 1
     # Midway, in logits, between the images as they are and the mean over four augmented copies.
     generator = torch.Generator().manual_seed(0)
-    images = resize(torch.tensor(store.images_NSS[store.rows("val")]), 32)
+    images = torch.tensor(store.images_NSS[store.rows("val")])
     chosen = []
     for _ in range(4):
-        copy = augment(images, RECIPES[name].augment, generator)
+        copy = augment_squares(images, RECIPES[name].augment, generator, 32)
         with torch.inference_mode():
             augmented = classifier.network(normalise(copy, info.mean, info.std))[:, 0].numpy()
         chosen.append(logit(choose_threshold(probability(augmented), targets)))

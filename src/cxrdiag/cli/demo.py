@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import time
 from pathlib import Path
@@ -35,7 +36,7 @@ def demo(
     run = run / "demo"
     _clear(out)
     started = time.perf_counter()
-    _announce("1/5 drawing phantoms in the CoronaHack layout")
+    console.print("\n1/5 drawing phantoms in the CoronaHack layout", style="bold")
     with progress_bar(quiet=False) as bar:
         task = bar.add_task("drawing", total=None, note="")
         write_coronahack(
@@ -45,7 +46,8 @@ def demo(
             seed=seed,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
-    _announce(f"2/5 cxrdiag prepare --kaggle-dir {source} --out {store}")
+    on = [] if device == "auto" else ["--device", device]
+    _announce("2/5", "prepare", "--kaggle-dir", source, "--out", store)
     prepare.prepare(kaggle_dir=source, out=store)
     overrides = [
         "data.resolution=96",
@@ -53,13 +55,13 @@ def demo(
         "augment.crop=[0.9,1.1]",  # phantoms are framed alike
         "augment.erase=0.1",
     ]
-    shown = " ".join(f"--set {override}" for override in overrides)
-    _announce(f"3/5 cxrdiag train --data {store} --run {run} {shown}")
+    sets = [word for override in overrides for word in ("--set", override)]
+    _announce("3/5", "train", "--data", store, "--run", run, "--seed", seed, *sets, *on)
     train.train(data=store, run=run, device=device, seed=seed, set_=overrides)
-    _announce(f"4/5 cxrdiag eval --run {run} --data {store}")
+    _announce("4/5", "eval", "--run", run, "--data", store, *on)
     evaluate.evaluate(run=run, data=store, device=device)
     films = sorted(source.glob("**/test/*.jpeg"))[:: 300 // 4]
-    _announce(f"5/5 cxrdiag predict --run {run} --heatmap {heatmaps} ({len(films)} phantoms)")
+    _announce("5/5", "predict", *films, "--run", run, "--heatmap", heatmaps, *on)
     predict.predict(files=films, run=run, heatmap=heatmaps, device=device)
     console.print(f"\ndone in {time.perf_counter() - started:.0f} s; look at")
     for path in (run / "curves.png", run / "roc.png", run / "confusion.png", heatmaps):
@@ -83,7 +85,9 @@ def _clear(out: Path) -> None:
     marker.touch()
 
 
-def _announce(text: str) -> None:
+def _announce(step: str, *command: object) -> None:
+    """Print the command as it could be typed."""
     from cxrdiag.cli.console import out as console
 
-    console.print(f"\n{text}", style="bold", markup=False, soft_wrap=True)
+    typed = shlex.join(["cxrdiag", *map(str, command)])
+    console.print(f"\n{step} {typed}", style="bold", soft_wrap=True)

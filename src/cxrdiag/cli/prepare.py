@@ -81,8 +81,8 @@ def _download() -> Path:
         return Path(kagglehub.dataset_download(KAGGLE_DATASET))
     except Exception as error:  # kagglehub raises whatever its HTTP client does
         raise DataError(
-            f"Kaggle did not answer: {type(error).__name__}",
-            hint="no network? download the data set in a browser and give --kaggle-dir",
+            f"the download failed: {type(error).__name__}: {error}".splitlines()[0],
+            hint="or download the data set in a browser and give --kaggle-dir",
             code="download_failed",
         ) from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -101,7 +102,9 @@ def train(
             fit(config, store, run, device=where, resume=resume, reporter=progress.reporter)
         except KeyboardInterrupt:
             if runs.is_interrupted(run):
-                message = f"saved; go on with: {_command('train --resume', run, data)}"
+                # On another device the sums would round differently.
+                same_device = [] if device == "auto" else ["--device", device]
+                message = f"saved; go on with: {_command('train --resume', run, data, same_device)}"
             else:
                 message = "interrupted before the first epoch was saved: nothing to resume"
             err.print(message, soft_wrap=True)
@@ -153,9 +156,9 @@ class _Progress:
             )
 
 
-def _command(name: str, run: Path, data: Path) -> str:
+def _command(name: str, run: Path, data: Path, more: Sequence[str] = ()) -> str:
     where = ["--run", str(run), *(["--data", str(data)] if data != STORE else [])]
-    return f"cxrdiag {name} {shlex.join(where)}"
+    return f"cxrdiag {name} {shlex.join([*where, *more])}"
 
 
 def _show_result(run: Path, data: Path, as_json: bool, seconds: float) -> None:

@@ -1,7 +1,7 @@
 """Random crop and the rest: per sample, the whole batch in one call, seeded.
 
-Shapes: B batch, R side in pixels. What is drawn for a sample is drawn on the CPU, so a seed gives
-the same augmentation on every device.
+Shapes: B batch, Q side of the pixels that come in, R side of those that go out. What is drawn for a
+sample is drawn on the CPU, so a seed gives the same augmentation on every device.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from cxrdiag.data.resample import resample, resize
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +44,25 @@ class AugmentConfig:
     """Largest side of one erased rectangle, as a fraction of the image's side."""
 
 
-def augment(x_B1RR: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
-    """Pixels in 0 to 1, (B, 1, R, R), to the same: geometry, then exposure, texture and erasing."""
-    draw = _Draw(len(x_B1RR), generator, x_B1RR.device)
-    x = _warp(x_B1RR, config, draw)
+def augment_squares(
+    images_BSS: Tensor, config: AugmentConfig, generator: torch.Generator, resolution: int
+) -> Tensor:
+    """Stored squares, uint8 (B, S, S), to augmented pixels in 0 to 1, (B, 1, R, R).
+
+    They are warped at three times the resolution, as far as they have it: warping is blurring.
+    A network trained on blurred films alone takes any sharp film, which is all it meets later, for
+    one of the class whose films are sharper.
+    """
+    fine = resize(images_BSS, min(images_BSS.shape[-1], 3 * resolution))
+    return augment(fine, config, generator, resolution)
+
+
+def augment(
+    x_B1QQ: Tensor, config: AugmentConfig, generator: torch.Generator, resolution: int
+) -> Tensor:
+    """Pixels in 0 to 1, (B, 1, Q, Q) to (B, 1, R, R): geometry, then exposure, texture, erasing."""
+    draw = _Draw(len(x_B1QQ), generator, x_B1QQ.device)
+    x = resample(_warp(x_B1QQ, config, draw), resolution)
     x = _expose(x, config, draw)
     x = _texture(x, config, draw) if config.sharpness or config.noise else x
     return _erase(x, config, draw) if config.erase else x
@@ -64,7 +81,7 @@ class _Draw:
         return drawn_B.to(self.device)
 
 
-def _warp(x_B1RR: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:
+def _warp(x_B1QQ: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:
     """Crop, stretch, turn, shift and flip as one affine map, sampled once."""
     side = draw.uniform(*config.crop)
     stretch = torch.exp(draw.uniform(-1, 1) * math.log1p(config.aspect) / 2)
@@ -77,8 +94,8 @@ def _warp(x_B1RR: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:
     cos, sin = torch.cos(angle), torch.sin(angle)
     rows = [width * cos, -height * sin, x_shift, width * sin, height * cos, y_shift]
     theta_B23 = torch.stack(rows, dim=1).view(-1, 2, 3)
-    grid = F.affine_grid(theta_B23, list(x_B1RR.shape), align_corners=False)
-    return F.grid_sample(x_B1RR, grid, padding_mode="zeros", align_corners=False)
+    grid = F.affine_grid(theta_B23, list(x_B1QQ.shape), align_corners=False)
+    return F.grid_sample(x_B1QQ, grid, padding_mode="zeros", align_corners=False)
 
 
 def _expose(x_B1RR: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:

@@ -7,6 +7,7 @@ bit, whichever way it comes in.
 from __future__ import annotations
 
 import os
+import struct
 import threading
 import warnings
 from collections.abc import Iterator
@@ -38,10 +39,21 @@ MAX_PIXELS = 100_000_000
 
 
 def find_images(folder: Path) -> list[Path]:
-    """Image files below `folder`, sorted; hidden ones (an archive's `._x.jpeg`) are left out."""
+    """Image files below `folder`, sorted; hidden ones (an archive's `._x.jpeg`) are left out.
+
+    Raises DataError (`unreadable_folder`) when it, or a folder in it, cannot be listed.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise DataError(
+            f"the folder cannot be listed: {error.strerror}",
+            path=error.filename,
+            code="unreadable_folder",
+        ) from error
+
     return sorted(
         Path(parent) / name
-        for parent, _, names in os.walk(folder)
+        for parent, _, names in os.walk(folder, onerror=refuse)
         for name in names
         if not name.startswith(".")
         and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
@@ -113,7 +125,10 @@ def _open(data: bytes) -> Image.Image:
 def _turn(image: Image.Image) -> Image.Transpose | None:
     # Not ImageOps.exif_transpose: it writes the EXIF block anew, and fails where that is damaged.
     with _quiet():
-        return _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+        try:
+            return _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+        except (struct.error, SyntaxError, ValueError, TypeError, KeyError, OSError):
+            return None  # a damaged block says nothing; the film itself may be sound
 
 
 @contextmanager

@@ -91,9 +91,10 @@ class Predictor:
         return (i if isinstance(i, Failure) else results[n] for n, i in enumerate(images))
 
     def _read(self, path: Path) -> NDArray[np.uint8] | Failure:
-        if path.is_dir():
-            return Failure(str(path), "no_images", "no JPEG or PNG image in this folder")
         try:
+            if path.is_dir():
+                find_images(path)  # there are none, or it cannot be listed
+                return Failure(str(path), "no_images", "no JPEG or PNG image in this folder")
             return read_image(path, self.classifier.info.image_size)
         except DataError as error:
             message = "; ".join(filter(None, (error.message, error.hint)))
@@ -120,7 +121,10 @@ def expand(files: Sequence[Path]) -> list[Path]:
     """Files as they are, folders as the images below them; a folder without any, as it is."""
     paths: list[Path] = []
     for file in files:
-        paths += (find_images(file) if file.is_dir() else []) or [file]
+        try:
+            paths += (find_images(file) if file.is_dir() else []) or [file]
+        except DataError:  # said where the file is read
+            paths.append(file)
     return paths
 
 

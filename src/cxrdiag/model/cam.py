@@ -28,8 +28,8 @@ def class_activation_map(network: ResNet, features_BFhw: Tensor) -> Tensor:
 def densify(network: ResNet) -> ResNet:
     """A copy whose feature map has a cell every 8 pixels instead of every 32.
 
-    The last two stages do not stride and their kernels are spread out instead (Chen et al. 2015,
-    arXiv 1412.7062): every fourth cell along each side is, exactly, the network's own.
+    For evaluation. The last two stages do not stride and their kernels are spread out instead
+    (Chen et al. 2015, arXiv 1412.7062): every fourth cell along each side is the network's own.
     """
     dense = copy.deepcopy(network)
     for stage, before in ((dense.layer3, 1), (dense.layer4, 2)):
@@ -44,6 +44,16 @@ def densify(network: ResNet) -> ResNet:
 
 
 def enlarge(map_Bhw: Tensor, size: int) -> Tensor:
-    """A map brought to the input's size, (B, size, size), bicubic so that cells do not show."""
-    large = F.interpolate(map_Bhw[:, None], size=(size, size), mode="bicubic", align_corners=False)
+    """A dense map brought to the input's size, (B, size, size), bicubic so that cells do not show.
+
+    A cell looks from the first of its eight pixels, the middle of all kernels before it, and is
+    drawn there.
+    """
+    h, w = map_Bhw.shape[1:]
+    theta_23 = torch.tensor([[1, 0, 0.875 / w], [0, 1, 0.875 / h]], device=map_Bhw.device)
+    theta_B23 = theta_23.expand(len(map_Bhw), 2, 3)
+    grid = F.affine_grid(theta_B23, [len(map_Bhw), 1, size, size], align_corners=False)
+    large = F.grid_sample(
+        map_Bhw[:, None], grid, mode="bicubic", padding_mode="border", align_corners=False
+    )
     return large[:, 0]

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from cxrdiag.errors import ModelError
@@ -29,7 +29,8 @@ WEIGHTS, INFO, RESUME = "model.safetensors", "model.json", "resume.safetensors"
 
 def save_model(folder: Path, weights: dict[str, Tensor], info: ModelInfo) -> None:
     """Write model.safetensors, then model.json with its SHA-256: the pair is whole or refused."""
-    write_file(folder / WEIGHTS, lambda path: save_file(_plain(weights), path))
+    # Not save_file: its files are the owner's alone to read.
+    write_file(folder / WEIGHTS, lambda path: path.write_bytes(save(_plain(weights))))
     document = {"format": "cxrdiag model", "version": VERSION, **dataclasses.asdict(info)}
     document["weights_sha256"] = _sha256(folder / WEIGHTS)
     write_json(folder / INFO, document)
@@ -64,7 +65,7 @@ def load_model(folder: Path, device: torch.device) -> Classifier:
 def save_resume(folder: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
     """Write the state of a training: tensors, and whatever else fits JSON."""
     metadata = {"version": str(VERSION), "state": json.dumps(state)}
-    write_file(folder / RESUME, lambda path: save_file(_plain(tensors), path, metadata))
+    write_file(folder / RESUME, lambda path: path.write_bytes(save(_plain(tensors), metadata)))
 
 
 def load_resume(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

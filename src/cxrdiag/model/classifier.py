@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from cxrdiag.data.batches import Split
+from cxrdiag.data.resample import resize
 from cxrdiag.model.cam import class_activation_map, densify
 from cxrdiag.model.resnet import ResNet
 
@@ -62,7 +62,7 @@ class Classifier:
         return self.pixel_logits(self._pixels(images_BSS))
 
     def pixel_logits(self, x_B1RR: Tensor) -> NDArray[np.float32]:
-        """Logits (B,) of pixels in 0 to 1 of the network's size, augmented for example."""
+        """Logits (B,) of pixels in 0 to 1, float (B, 1, R, R) on the device."""
         with torch.inference_mode():
             logits_B = self.network(normalise(x_B1RR, self.info.mean, self.info.std))[:, 0]
         return np.asarray(logits_B.float().cpu(), dtype=np.float32)
@@ -72,28 +72,21 @@ class Classifier:
         return np.concatenate([self.logits(images) for images, _ in split.in_order(_BATCH)])
 
     def maps(self, images_BSS: NDArray[np.uint8] | Tensor) -> NDArray[np.float32]:
-        """Dense class activation maps (B, h, w) in logits; a cell is 8 pixels of the input wide.
+        """Dense class activation maps (B, h, w) in logits, a cell every 8 pixels of the input.
 
         The logit is the mean, plus a bias, of every fourth cell along each side from the first.
         """
         x_B1RR = normalise(self._pixels(images_BSS), self.info.mean, self.info.std)
-        with torch.inference_mode():
-            maps_Bhw = class_activation_map(self.network, densify(self.network).features(x_B1RR))
-        return np.asarray(maps_Bhw.cpu())
+        dense = densify(self.network)
+        with torch.inference_mode():  # dense features of a few images are large
+            parts = [class_activation_map(dense, dense.features(x)) for x in x_B1RR.split(8)]
+        return np.asarray(torch.cat(parts).cpu())
 
     def _pixels(self, images_BSS: NDArray[np.uint8] | Tensor) -> Tensor:
         if isinstance(images_BSS, np.ndarray):
             # A store's images are read-only, which torch warns about though nothing is written.
             images_BSS = torch.from_numpy(np.require(images_BSS, requirements=["C", "W"]))
         return resize(images_BSS.to(self.device), self.info.resolution)
-
-
-def resize(images_BSS: Tensor, size: int) -> Tensor:
-    """uint8 (B, S, S) to float (B, 1, size, size) in 0 to 1, antialiased, channels last."""
-    x = images_BSS[:, None].float().div_(255.0)
-    if x.shape[-1] != size:
-        x = F.interpolate(x, (size, size), mode="bilinear", antialias=True, align_corners=False)
-    return x.contiguous(memory_format=torch.channels_last)
 
 
 def normalise(x_B1RR: Tensor, mean: float, std: float) -> Tensor:

@@ -7,10 +7,10 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import logit
 
-from cxrdiag.data.augment import AugmentConfig, augment
+from cxrdiag.data.augment import AugmentConfig, augment_squares
 from cxrdiag.data.batches import Split
 from cxrdiag.evaluation.threshold import choose_threshold
-from cxrdiag.model.classifier import Classifier, resize
+from cxrdiag.model.classifier import Classifier
 from cxrdiag.model.probability import probability
 
 _DRAWS = 4
@@ -42,8 +42,8 @@ def _best(logits_N: NDArray[np.float32], targets_N: NDArray[np.int64]) -> float:
 def _augmented_logits(
     classifier: Classifier, val: Split, config: AugmentConfig, generator: torch.Generator
 ) -> NDArray[np.float32]:
-    side = classifier.info.resolution
-    batches = (resize(images_BSS, side) for images_BSS, _ in val.in_order(_BATCH))
-    return np.concatenate(
-        [classifier.pixel_logits(augment(x_B1RR, config, generator)) for x_B1RR in batches]
+    augmented = (
+        augment_squares(images_BSS, config, generator, classifier.info.resolution)
+        for images_BSS, _ in val.in_order(_BATCH)
     )
+    return np.concatenate([classifier.pixel_logits(x_B1RR) for x_B1RR in augmented])

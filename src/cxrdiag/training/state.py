@@ -88,7 +88,8 @@ def _unflatten(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> 
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             for name, value in optimizer.state[parameter].items():
-                # The file holds row-major arrays; sums over another memory order round otherwise.
+                # The file holds row-major arrays. A fused step walks through the memory of weights
+                # and state side by side: in another order it would mix up the weights.
                 if value.shape == parameter.shape:
                     optimizer.state[parameter][name] = torch.empty_like(parameter).copy_(value)
 

@@ -18,13 +18,13 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from cxrdiag import __version__
-from cxrdiag.data.augment import augment
+from cxrdiag.data.augment import augment_squares
 from cxrdiag.data.batches import Split
 from cxrdiag.data.store import Store
 from cxrdiag.errors import DataError, TrainingError
 from cxrdiag.files import write_json, write_text
 from cxrdiag.model.checkpoint import RESUME, save_model
-from cxrdiag.model.classifier import Classifier, ModelInfo, normalise, resize
+from cxrdiag.model.classifier import Classifier, ModelInfo, normalise
 from cxrdiag.model.device import autocast, to_device
 from cxrdiag.model.resnet import ResNet
 from cxrdiag.training.config import Recipe, dump_recipe
@@ -184,7 +184,7 @@ def _train_epoch(job: _Job, state: State) -> tuple[float, float]:
         done = (epoch - 1) * job.n_steps + step
         for group in state.optimizer.param_groups:
             group["lr"] = learning_rate(done, job.n_steps * config.epochs, config)
-        x = augment(resize(images_BSS, job.info.resolution), job.recipe.augment, generator)
+        x = augment_squares(images_BSS, job.recipe.augment, generator, job.info.resolution)
         with autocast(device, config.precision):
             logits_B = state.network(normalise(x, job.info.mean, job.info.std))[:, 0].float()
         loss = loss_function(logits_B, targets_B, job.weights_2, config.label_smoothing)
