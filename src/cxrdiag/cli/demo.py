@@ -50,9 +50,11 @@ def demo(
     _announce("2/5", "prepare", "--kaggle-dir", source, "--out", store)
     prepare.prepare(kaggle_dir=source, out=store)
     overrides = [
-        "data.resolution=96",
-        "training.epochs=20",
-        "augment.crop=[0.9,1.1]",  # phantoms are framed alike
+        "training.epochs=30",
+        "training.batch_size=32",
+        "augment.crop=[0.9,1.1]",  # phantoms are framed alike, and there are few
+        "augment.aspect=0.1",
+        "augment.shift=0.05",
         "augment.erase=0.1",
     ]
     sets = [word for override in overrides for word in ("--set", override)]
