@@ -338,6 +338,9 @@ def test_images_are_found_sorted_whatever_the_case_of_their_suffix(tmp_path: Pat
 
 
 def test_a_folder_that_cannot_be_listed_is_not_an_empty_one(tmp_path: Path) -> None:
+    assert find_images(tmp_path / "absent") == []
+    file = tmp_path / "file"
+    file.touch()
     with pytest.raises(DataError) as e:
-        find_images(tmp_path / "absent")
-    assert (e.value.code, e.value.path) == ("unreadable_folder", str(tmp_path / "absent"))
+        find_images(file)
+    assert (e.value.code, str(e.value.path)) == ("unreadable_folder", str(file))

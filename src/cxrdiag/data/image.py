@@ -41,10 +41,13 @@ MAX_PIXELS = 100_000_000
 def find_images(folder: Path) -> list[Path]:
     """Image files below `folder`, sorted; hidden ones (an archive's `._x.jpeg`) are left out.
 
-    Raises DataError (`unreadable_folder`) when it, or a folder in it, cannot be listed.
+    None where there is no folder. Raises DataError (`unreadable_folder`) when it, or a folder in
+    it, cannot be listed.
     """
 
     def refuse(error: OSError) -> None:
+        if isinstance(error, FileNotFoundError):
+            return
         raise DataError(
             f"the folder cannot be listed: {error.strerror}",
             path=error.filename,
