@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from accuracy import provenance
 from sklearn.metrics import roc_auc_score
 from torch.nn import functional as F
 
@@ -25,6 +26,7 @@ from cxrdiag.data.resample import resize
 from cxrdiag.data.store import Store, open_store
 from cxrdiag.model.checkpoint import load_model
 from cxrdiag.model.classifier import Classifier
+from cxrdiag.training.environment import describe_environment
 
 RESULTS = Path(__file__).parent / "results" / "framing.json"
 # Width and height of what is seen, and its offset to the right and down, in image sides.
@@ -51,7 +53,12 @@ def main() -> None:
     arguments = parser.parse_args()
     device = torch.device("cpu")
     val = Split(open_store(arguments.data), "val", device)
-    document = {"n": len(val), "runs": {}}
+    document = {
+        **provenance(),
+        "environment": describe_environment(device),
+        "n": len(val),
+        "runs": {},
+    }
     if arguments.native:
         document["native_aspect"] = native_aspect(open_store(arguments.native))
         print(f"native width over height: {document['native_aspect']}")
@@ -88,9 +95,8 @@ def measure(classifier: Classifier, val: Split) -> dict:
         for what, label in (("normal_reframed", 0), ("pneumonia_reframed", 1))
     }
     pooled = roc_auc_score(np.tile(targets_N, len(logits)), np.concatenate(list(logits.values())))
-    plain = roc_auc_score(targets_N, plain_N)
     return {
-        "auroc": float(plain),
+        "auroc": all_alike["as it is"],
         "pooled_auroc": float(pooled),
         "all_reframed": all_alike,
         **one_class,

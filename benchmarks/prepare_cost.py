@@ -7,11 +7,8 @@ stores must be byte-identical. One more call, on a store that is there, is timed
 """
 
 import argparse
-import datetime
 import hashlib
 import json
-import os
-import platform
 import resource
 import statistics
 import subprocess
@@ -35,10 +32,15 @@ def main() -> None:
         unchanged = prepare(arguments.data, stores[0])
         digests = {digest(store) for store in stores}
         info = json.loads((stores[0] / "store.json").read_text())
+    # Imported last: what this process has in memory counts as that of those it starts.
+    import torch
+    from accuracy import provenance
+
+    from cxrdiag.training.environment import describe_environment
+
     document = {
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "processor": platform.machine(),
-        "cores": os.cpu_count(),
+        **provenance(),
+        "environment": describe_environment(torch.device("cpu")),
         "images": info["n"],
         "seconds": [round(s, 2) for s in seconds],
         "median_seconds": round(statistics.median(seconds), 2),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -28,6 +29,8 @@ def write_file(path: Path, write: Callable[[Path], object]) -> None:
     A reader sees the old file or the new one, never a part. On any failure the old
     file is untouched and the temporary one is removed. Raises OSError as the system does.
     """
+    if not path.name:  # "." or "/", which with_name would not take
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix is kept: matplotlib and others choose the format by it.
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")

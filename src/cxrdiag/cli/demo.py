@@ -67,7 +67,7 @@ def demo(
     predict.predict(files=films, run=run, heatmap=heatmaps, device=device)
     console.print(f"\ndone in {time.perf_counter() - started:.0f} s; look at")
     for path in (run / "curves.png", run / "roc.png", run / "confusion.png", heatmaps):
-        console.print(f"  {path}", markup=False)
+        console.print(f"  {path}")
 
 
 def _clear(out: Path) -> None:

@@ -49,9 +49,8 @@ def augment_squares(
 ) -> Tensor:
     """Stored squares, uint8 (B, S, S), to augmented pixels in 0 to 1, (B, 1, R, R).
 
-    They are warped at three times the resolution, as far as they have it: warping is blurring.
-    A network trained on blurred films alone takes any sharp film, which is all it meets later, for
-    one of the class whose films are sharper.
+    They are warped at three times the resolution, as far as they have it: warping is blurring, and
+    training should see films about as sharp as those that the network meets later.
     """
     fine = resize(images_BSS, min(images_BSS.shape[-1], 3 * resolution))
     return augment(fine, config, generator, resolution)

@@ -22,7 +22,7 @@ def build_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.O
     if config.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=config.lr, momentum=0.9, nesterov=True)
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-    # Fused: one pass over the weights; on a CPU the update takes a third of the time.
+    # Fused: one pass over the weights.
     return kind(groups, lr=config.lr, fused=True)
 
 
