@@ -50,7 +50,7 @@ def demo(
     _announce("2/5", "prepare", "--kaggle-dir", source, "--out", store)
     prepare.prepare(kaggle_dir=source, out=store)
     overrides = [
-        "training.epochs=30",
+        "training.epochs=24",
         "training.batch_size=32",
         "augment.crop=[0.9,1.1]",  # phantoms are framed alike, and there are few
         "augment.aspect=0.1",
