@@ -14,8 +14,9 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 import cxrdiag
-from cxrdiag.data.augment import augment_squares
+from cxrdiag.data.augment import augment
 from cxrdiag.data.phantom.dataset import render
+from cxrdiag.data.resample import resize
 from cxrdiag.inference.heatmap import overlay
 from cxrdiag.model.probability import probability
 from cxrdiag.training.config import load_recipe
@@ -56,7 +57,7 @@ def crops() -> list[tuple[str, Image.Image]]:
     """What training sees of one film, in as many epochs."""
     film = torch.from_numpy(phantom("consolidation", 21))[None].repeat(COLUMNS, 1, 1)
     generator = torch.Generator().manual_seed(3)
-    batch = augment_squares(film, load_recipe("default").augment, generator, SIDE)
+    batch = augment(resize(film, SIDE), load_recipe("default").augment, generator)
     pictures = (batch[:, 0].numpy() * 255).astype(np.uint8)
     return [(f"epoch {n + 1}", Image.fromarray(p)) for n, p in enumerate(pictures)]
 

@@ -18,10 +18,11 @@ from PIL import Image
 from scipy.special import expit, logit
 from sklearn.metrics import log_loss, roc_auc_score
 
-from cxrdiag.data.augment import AugmentConfig, augment_squares
+from cxrdiag.data.augment import AugmentConfig, augment
 from cxrdiag.data.batches import Split
 from cxrdiag.data.phantom.dataset import write_coronahack
 from cxrdiag.data.prepare import prepare
+from cxrdiag.data.resample import resize
 from cxrdiag.data.store import COLUMNS, Store, open_store
 from cxrdiag.errors import DataError, ModelError, TrainingError
 from cxrdiag.evaluation.threshold import choose_threshold
@@ -194,10 +195,11 @@ def test_the_model_is_the_one_of_the_best_epoch_and_reads_as_validated(
     images = torch.tensor(store.images_NSS[store.rows("val")])
     chosen = []
     for _ in range(4):
-        copy = augment_squares(images, RECIPES[name].augment, generator, 32)
+        order = torch.randperm(len(images), generator=generator)
+        copy = augment(resize(images[order], 32), RECIPES[name].augment, generator)
         with torch.inference_mode():
             augmented = classifier.network(normalise(copy, info.mean, info.std))[:, 0].numpy()
-        chosen.append(logit(choose_threshold(probability(augmented), targets)))
+        chosen.append(logit(choose_threshold(probability(augmented), targets[order.numpy()])))
     as_they_are = logit(choose_threshold(probability(logits), targets))
     midway = (as_they_are + np.mean(chosen)) / 2
     assert logit(info.threshold) == pytest.approx(midway, abs=1e-5)

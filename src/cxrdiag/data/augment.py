@@ -1,7 +1,7 @@
 """Random crop and the rest: per sample, the whole batch in one call, seeded.
 
-Shapes: B batch, Q side of the pixels that come in, R side of those that go out. What is drawn for a
-sample is drawn on the CPU, so a seed gives the same augmentation on every device.
+Shapes: B batch, R side of the network's input. What is drawn for a sample is drawn on the CPU, so a
+seed gives the same augmentation on every device.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cxrdiag.data.resample import resample, resize
+from cxrdiag.data.style import exchange_illumination, exchange_tones
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +21,7 @@ class AugmentConfig:
     """Ranges to draw from, per image and epoch; the defaults leave an image as it is."""
 
     crop: tuple[float, float] = (1.0, 1.0)
-    """Side of the random crop as a fraction of the image's; above 1 zooms out onto black."""
+    """Side of the random crop as a fraction of the image's; above 1 it is mirrored around."""
     aspect: float = 0.0
     """Largest stretch of width against height, as a fraction: 0.1 is 1.1 : 1 either way."""
     shift: float = 0.0
@@ -36,6 +36,10 @@ class AugmentConfig:
     """Largest relative change of contrast about the image's mean."""
     brightness: float = 0.0
     """Largest shift of brightness; 1 is the whole range."""
+    tones: float = 0.0
+    """Largest share of another film's gray levels (histogram matching) that is taken on."""
+    illumination: float = 0.0
+    """Largest share of another film's broad brightness (lowest frequencies) that is taken on."""
     sharpness: float = 0.0
     """Largest share of fine detail added or, down to a blur at 1, taken away."""
     noise: float = 0.0
@@ -44,25 +48,14 @@ class AugmentConfig:
     """Largest side of one erased rectangle, as a fraction of the image's side."""
 
 
-def augment_squares(
-    images_BSS: Tensor, config: AugmentConfig, generator: torch.Generator, resolution: int
-) -> Tensor:
-    """Stored squares, uint8 (B, S, S), to augmented pixels in 0 to 1, (B, 1, R, R).
+def augment(x_B1RR: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    """Pixels in 0 to 1, (B, 1, R, R), to the same: style, geometry, exposure, texture, erasing.
 
-    They are warped at three times the resolution, as far as they have it: warping is blurring, and
-    training should see films about as sharp as those that the network meets later.
+    Style comes from another image of the batch, chosen at random; a batch of one keeps its own.
     """
-    fine = resize(images_BSS, min(images_BSS.shape[-1], 3 * resolution))
-    return augment(fine, config, generator, resolution)
-
-
-def augment(
-    x_B1QQ: Tensor, config: AugmentConfig, generator: torch.Generator, resolution: int
-) -> Tensor:
-    """Pixels in 0 to 1, (B, 1, Q, Q) to (B, 1, R, R): geometry, then exposure, texture, erasing."""
-    draw = _Draw(len(x_B1QQ), generator, x_B1QQ.device)
-    x = resample(_warp(x_B1QQ, config, draw), resolution)
-    x = _expose(x, config, draw)
+    draw = _Draw(len(x_B1RR), generator, x_B1RR.device)
+    x = _style(x_B1RR, config, draw) if config.tones or config.illumination else x_B1RR
+    x = _expose(_warp(x, config, draw), config, draw)
     x = _texture(x, config, draw) if config.sharpness or config.noise else x
     return _erase(x, config, draw) if config.erase else x
 
@@ -80,7 +73,18 @@ class _Draw:
         return drawn_B.to(self.device)
 
 
-def _warp(x_B1QQ: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:
+def _style(x_B1RR: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:
+    """Exposure of another film of the batch, in part.
+
+    The classes' films differ in exposure in ways that no gamma or contrast undoes; with another
+    film's gray levels an image says less about where it was taken.
+    """
+    partner = torch.randperm(draw.n, generator=draw.generator).to(draw.device)
+    x = exchange_illumination(x_B1RR, partner, draw.uniform(0, config.illumination))
+    return exchange_tones(x, partner, draw.uniform(0, config.tones))
+
+
+def _warp(x_B1RR: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:
     """Crop, stretch, turn, shift and flip as one affine map, sampled once."""
     side = draw.uniform(*config.crop)
     stretch = torch.exp(draw.uniform(-1, 1) * math.log1p(config.aspect) / 2)
@@ -93,8 +97,10 @@ def _warp(x_B1QQ: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:
     cos, sin = torch.cos(angle), torch.sin(angle)
     rows = [width * cos, -height * sin, x_shift, width * sin, height * cos, y_shift]
     theta_B23 = torch.stack(rows, dim=1).view(-1, 2, 3)
-    grid = F.affine_grid(theta_B23, list(x_B1QQ.shape), align_corners=False)
-    return F.grid_sample(x_B1QQ, grid, padding_mode="zeros", align_corners=False)
+    grid = F.affine_grid(theta_B23, list(x_B1RR.shape), align_corners=False)
+    # Mirrored outside, not black: with black corners in nearly all training images the network
+    # counts on them, and reads films without them as more normal than they are.
+    return F.grid_sample(x_B1RR, grid, padding_mode="reflection", align_corners=False)
 
 
 def _expose(x_B1RR: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:

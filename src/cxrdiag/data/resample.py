@@ -1,6 +1,6 @@
-"""Stored squares to float pixels of the network's size, and such pixels to another size.
+"""Stored squares to float pixels of the network's size.
 
-Shapes: B batch, S side of a stored square, R side that is wanted, Q side that is there.
+Shapes: B batch, S side of a stored square.
 """
 
 from __future__ import annotations
@@ -12,12 +12,7 @@ from torch.nn import functional as F
 
 def resize(images_BSS: Tensor, size: int) -> Tensor:
     """uint8 (B, S, S) to float (B, 1, size, size) in 0 to 1, antialiased, channels last."""
-    return resample(images_BSS[:, None].float().div_(255.0), size)
-
-
-def resample(x_B1QQ: Tensor, size: int) -> Tensor:
-    """Float (B, 1, Q, Q) to (B, 1, size, size), antialiased, channels last."""
-    x = x_B1QQ
+    x = images_BSS[:, None].float().div_(255.0)
     if x.shape[-1] != size:
         x = F.interpolate(x, (size, size), mode="bilinear", antialias=True, align_corners=False)
     return x.contiguous(memory_format=torch.channels_last)

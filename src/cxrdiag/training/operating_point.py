@@ -7,8 +7,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import logit
 
-from cxrdiag.data.augment import AugmentConfig, augment_squares
+from cxrdiag.data.augment import AugmentConfig, augment
 from cxrdiag.data.batches import Split
+from cxrdiag.data.resample import resize
 from cxrdiag.evaluation.threshold import choose_threshold
 from cxrdiag.model.classifier import Classifier
 from cxrdiag.model.probability import probability
@@ -30,8 +31,8 @@ def threshold_on_validation(
     as_they_are = _best(classifier.split_logits(val), targets_N)
     generator = torch.Generator().manual_seed(seed)
     # A draw at a time: copies of one film are not independent, and are not counted as if they were.
-    draws = [_augmented_logits(classifier, val, config, generator) for _ in range(_DRAWS)]
-    as_augmented = np.mean([_best(logits_N, targets_N) for logits_N in draws])
+    draws = [_best(*_augmented(classifier, val, config, generator)) for _ in range(_DRAWS)]
+    as_augmented = np.mean(draws)
     return float(probability((as_they_are + as_augmented) / 2))
 
 
@@ -39,11 +40,13 @@ def _best(logits_N: NDArray[np.float32], targets_N: NDArray[np.int64]) -> float:
     return float(logit(choose_threshold(probability(logits_N), targets_N)))
 
 
-def _augmented_logits(
+def _augmented(
     classifier: Classifier, val: Split, config: AugmentConfig, generator: torch.Generator
-) -> NDArray[np.float32]:
-    augmented = (
-        augment_squares(images_BSS, config, generator, classifier.info.resolution)
-        for images_BSS, _ in val.in_order(_BATCH)
-    )
-    return np.concatenate([classifier.pixel_logits(x_B1RR) for x_B1RR in augmented])
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Logits and targets of one draw, shuffled: a batch of one class would share its style."""
+    logits, targets = [], []
+    for images_BSS, targets_B in val.shuffled(_BATCH, generator):
+        x_B1RR = resize(images_BSS, classifier.info.resolution)
+        logits.append(classifier.pixel_logits(augment(x_B1RR, config, generator)))
+        targets.append(targets_B.cpu().numpy().astype(np.int64))
+    return np.concatenate(logits), np.concatenate(targets)

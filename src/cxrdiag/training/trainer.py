@@ -18,8 +18,9 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from cxrdiag import __version__
-from cxrdiag.data.augment import augment_squares
+from cxrdiag.data.augment import augment
 from cxrdiag.data.batches import Split
+from cxrdiag.data.resample import resize
 from cxrdiag.data.store import Store
 from cxrdiag.errors import DataError, TrainingError
 from cxrdiag.files import write_json, write_text
@@ -184,7 +185,7 @@ def _train_epoch(job: _Job, state: State) -> tuple[float, float]:
         done = (epoch - 1) * job.n_steps + step
         for group in state.optimizer.param_groups:
             group["lr"] = learning_rate(done, job.n_steps * config.epochs, config)
-        x = augment_squares(images_BSS, job.recipe.augment, generator, job.info.resolution)
+        x = augment(resize(images_BSS, job.info.resolution), job.recipe.augment, generator)
         with autocast(device, config.precision):
             logits_B = state.network(normalise(x, job.info.mean, job.info.std))[:, 0].float()
         loss = loss_function(logits_B, targets_B, job.weights_2, config.label_smoothing)
