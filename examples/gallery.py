@@ -55,9 +55,11 @@ def phantoms() -> list[tuple[str, Image.Image]]:
 
 def crops() -> list[tuple[str, Image.Image]]:
     """What training sees of one film, in as many epochs."""
-    film = torch.from_numpy(phantom("consolidation", 21))[None].repeat(COLUMNS, 1, 1)
+    films = np.stack([phantom(f, 20 + n) for n, f in enumerate(FINDINGS)])
+    x, config = resize(torch.from_numpy(films), SIDE), load_recipe("default").augment
     generator = torch.Generator().manual_seed(3)
-    batch = augment(resize(film, SIDE), load_recipe("default").augment, generator)
+    # In a batch with the others, whose exposure it takes on in part.
+    batch = torch.stack([augment(x, config, generator)[1] for _ in range(COLUMNS)])
     pictures = (batch[:, 0].numpy() * 255).astype(np.uint8)
     return [(f"epoch {n + 1}", Image.fromarray(p)) for n, p in enumerate(pictures)]
 

@@ -244,3 +244,19 @@ def test_noise_is_gaussian_and_differs_in_strength_between_images() -> None:
     assert sigmas.max() <= 0.05 * 1.05
     assert sigmas.min() < 0.01 < 0.04 < sigmas.max()
     assert (out - x).mean().abs() < 1e-3
+
+
+@pytest.mark.parametrize("key", ["tones", "illumination"])
+def test_style_comes_from_an_image_of_the_batch_by_at_most_its_share(key: str) -> None:
+    x = (0.1 * noise(200, 16) + torch.tensor([0.2, 0.7]).repeat(100).view(-1, 1, 1, 1)).clamp(0, 1)
+    means = augment(x, AugmentConfig(**{key: 0.5}), seeded()).mean((1, 2, 3))
+    moved = (means - x.mean((1, 2, 3))).abs()
+    assert 0.23 < float(moved.max()) < 0.26  # half the way from 0.25 to 0.75
+    assert float((moved < 0.01).float().mean()) == pytest.approx(0.5, abs=0.15)  # own kind
+
+
+@pytest.mark.parametrize("key", ["tones", "illumination"])
+def test_an_image_alone_keeps_its_style(key: str) -> None:
+    x = noise(1)
+    out = augment(x, AugmentConfig(**{key: 1.0}), seeded())
+    torch.testing.assert_close(out, x, atol=2 / 255, rtol=0)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cxrdiag.data.style import exchange_illumination, exchange_tones
+from cxrdiag.data.style import match_illumination, match_tones
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +21,7 @@ class AugmentConfig:
     """Ranges to draw from, per image and epoch; the defaults leave an image as it is."""
 
     crop: tuple[float, float] = (1.0, 1.0)
-    """Side of the random crop as a fraction of the image's; above 1 it is mirrored around."""
+    """Side of the random crop in sides of the image; what lies outside is its mirror image."""
     aspect: float = 0.0
     """Largest stretch of width against height, as a fraction: 0.1 is 1.1 : 1 either way."""
     shift: float = 0.0
@@ -51,7 +51,7 @@ class AugmentConfig:
 def augment(x_B1RR: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
     """Pixels in 0 to 1, (B, 1, R, R), to the same: style, geometry, exposure, texture, erasing.
 
-    Style comes from another image of the batch, chosen at random; a batch of one keeps its own.
+    Style comes from an image of the batch, drawn at random; a batch of one keeps its own.
     """
     draw = _Draw(len(x_B1RR), generator, x_B1RR.device)
     x = _style(x_B1RR, config, draw) if config.tones or config.illumination else x_B1RR
@@ -79,9 +79,9 @@ def _style(x_B1RR: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:
     The classes' films differ in exposure in ways that no gamma or contrast undoes; with another
     film's gray levels an image says less about where it was taken.
     """
-    partner = torch.randperm(draw.n, generator=draw.generator).to(draw.device)
-    x = exchange_illumination(x_B1RR, partner, draw.uniform(0, config.illumination))
-    return exchange_tones(x, partner, draw.uniform(0, config.tones))
+    partner_B = torch.randperm(draw.n, generator=draw.generator).to(draw.device)
+    x = match_illumination(x_B1RR, x_B1RR[partner_B], draw.uniform(0, config.illumination))
+    return match_tones(x, x[partner_B], draw.uniform(0, config.tones))
 
 
 def _warp(x_B1RR: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:

@@ -30,6 +30,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "augment.gamma": (0, 3),
     "augment.contrast": (0, 1),
     "augment.brightness": (0, 1),
+    "augment.tones": (0, 1),
+    "augment.illumination": (0, 1),
     "augment.sharpness": (0, 1),
     "augment.noise": (0, 1),
     "augment.erase": (0, 1),
