@@ -68,8 +68,13 @@ def cxrdiag(*arguments: object) -> None:
 
 
 def provenance() -> dict[str, str]:
-    """The day, and the code that trained: its commit, with a mark when files differ from it."""
-    commit = git("describe", "--always", "--dirty", "--exclude=*")
+    """The day, and the code that trained: its commit, with a mark when files differ from it.
+
+    What the benchmarks write themselves does not count.
+    """
+    written = (":(top,exclude)README.md", ":(top,exclude)benchmarks/results")
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ":/", *written)
+    commit = git("rev-parse", "--short", "HEAD") + ("-dirty" if changed else "")
     return {"date": datetime.datetime.now(datetime.UTC).date().isoformat(), "commit": commit}
 
 

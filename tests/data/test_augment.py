@@ -246,17 +246,17 @@ def test_noise_is_gaussian_and_differs_in_strength_between_images() -> None:
     assert (out - x).mean().abs() < 1e-3
 
 
-@pytest.mark.parametrize("key", ["tones", "illumination"])
-def test_style_comes_from_an_image_of_the_batch_by_at_most_its_share(key: str) -> None:
+@pytest.mark.parametrize("style", [AugmentConfig(tones=0.5), AugmentConfig(illumination=0.5)])
+def test_style_comes_from_an_image_of_the_batch_by_at_most_its_share(style: AugmentConfig) -> None:
     x = (0.1 * noise(200, 16) + torch.tensor([0.2, 0.7]).repeat(100).view(-1, 1, 1, 1)).clamp(0, 1)
-    means = augment(x, AugmentConfig(**{key: 0.5}), seeded()).mean((1, 2, 3))
+    means = augment(x, style, seeded()).mean((1, 2, 3))
     moved = (means - x.mean((1, 2, 3))).abs()
     assert 0.23 < float(moved.max()) < 0.26  # half the way from 0.25 to 0.75
     assert float((moved < 0.01).float().mean()) == pytest.approx(0.5, abs=0.15)  # own kind
 
 
-@pytest.mark.parametrize("key", ["tones", "illumination"])
-def test_an_image_alone_keeps_its_style(key: str) -> None:
+@pytest.mark.parametrize("style", [AugmentConfig(tones=0.5), AugmentConfig(illumination=0.5)])
+def test_an_image_alone_keeps_its_style(style: AugmentConfig) -> None:
     x = noise(1)
-    out = augment(x, AugmentConfig(**{key: 1.0}), seeded())
+    out = augment(x, style, seeded())
     torch.testing.assert_close(out, x, atol=2 / 255, rtol=0)
