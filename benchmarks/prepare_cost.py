@@ -32,6 +32,8 @@ def main() -> None:
         unchanged = prepare(arguments.data, stores[0])
         digests = {digest(store) for store in stores}
         info = json.loads((stores[0] / "store.json").read_text())
+    # Linux counts in KiB; the largest of all the child processes.
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e9
     # Imported last: what this process has in memory counts as that of those it starts.
     import torch
     from accuracy import provenance
@@ -45,8 +47,7 @@ def main() -> None:
         "seconds": [round(s, 2) for s in seconds],
         "median_seconds": round(statistics.median(seconds), 2),
         "unchanged_seconds": round(unchanged, 2),
-        # Linux counts in KiB; the largest of all the child processes.
-        "peak_memory_gb": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e9,
+        "peak_memory_gb": peak,
         "stores_byte_identical": len(digests) == 1,
     }
     RESULTS.parent.mkdir(exist_ok=True)
