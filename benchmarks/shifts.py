@@ -28,6 +28,7 @@ from sklearn.metrics import roc_auc_score
 from torch.nn import functional as F
 
 from cxrdiag.data.batches import Split
+from cxrdiag.data.resample import resize
 from cxrdiag.data.store import Store, open_store
 from cxrdiag.data.style import match_tones
 from cxrdiag.model.checkpoint import load_model
@@ -58,7 +59,7 @@ def levels_of(sources_MSS: torch.Tensor) -> Shift:
 
     def shift(x: torch.Tensor) -> torch.Tensor:
         drawn = torch.randint(len(sources_MSS), (len(x),), generator=generator)
-        return match_tones(x, to_pixels(sources_MSS[drawn]), torch.ones(len(x)))
+        return match_tones(x, resize(sources_MSS[drawn], x.shape[-1]), torch.ones(len(x)))
 
     return shift
 
@@ -123,7 +124,7 @@ def native_aspect(store: Store) -> dict:
 def measure(classifier: Classifier, val: Split) -> dict:
     """AUROC as it is, and with the films of both classes and of either shifted."""
     targets_N = val.targets_N.numpy()
-    images_NSS = torch.cat([images for images, _ in val.in_order(128)])
+    images_NSS = val.images(torch.arange(len(val)))
     exposures = {
         **CURVES,
         "gray levels of normal": levels_of(images_NSS[targets_N == 0]),
@@ -158,14 +159,10 @@ def shifted_logits(classifier: Classifier, images_NSS: torch.Tensor, shift: Shif
     """Logits (N,) of stored squares after a shift."""
     logits = []
     for images_BSS in images_NSS.split(128):
-        shifted = (shift(to_pixels(images_BSS)) * 255).round().to(torch.uint8)[:, 0]
+        x = resize(images_BSS, images_BSS.shape[-1])
+        shifted = (shift(x) * 255).round().to(torch.uint8)[:, 0]
         logits.append(classifier.logits(shifted))
     return np.concatenate(logits)
-
-
-def to_pixels(images_BSS: torch.Tensor) -> torch.Tensor:
-    """uint8 (B, S, S) to float (B, 1, S, S) in 0 to 1."""
-    return images_BSS[:, None].float() / 255
 
 
 def show(name: str, result: dict) -> None:
