@@ -15,19 +15,20 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.special import expit, logit
+from scipy.special import expit
 from sklearn.metrics import log_loss, roc_auc_score
 
-from cxrdiag.data.augment import AugmentConfig, augment
+from cxrdiag.data.augment import AugmentConfig
 from cxrdiag.data.batches import Split
 from cxrdiag.data.phantom.dataset import write_coronahack
 from cxrdiag.data.prepare import prepare
 from cxrdiag.data.resample import resize
+from cxrdiag.data.shifts import SHIFTS
 from cxrdiag.data.store import COLUMNS, Store, open_store
 from cxrdiag.errors import DataError, ModelError, TrainingError
 from cxrdiag.evaluation.threshold import choose_threshold
 from cxrdiag.model.checkpoint import load_model
-from cxrdiag.model.classifier import normalise
+from cxrdiag.model.classifier import Classifier
 from cxrdiag.model.probability import probability
 from cxrdiag.training.config import DataConfig, Recipe, TrainingConfig, load_recipe
 from cxrdiag.training.history import Epoch
@@ -111,6 +112,20 @@ def _make_store(
     return open_store(path)
 
 
+def _logits_of_kind(classifier: Classifier, store: Store, kind: str) -> NDArray[np.float32]:
+    """Logits of the validation films, each under one shift of a kind, in turn within its class."""
+    rows = store.rows("val")
+    labels = store.targets(rows).tolist()
+    logits = []
+    for i, label in enumerate(labels):
+        shifts = list(SHIFTS[kind].values())
+        shift = shifts[labels[: i + 1].count(label) % len(shifts)]
+        film = torch.tensor(store.images_NSS[rows[i]])[None]
+        small = resize(shift(film[None])[0], classifier.info.resolution)
+        logits.append(classifier.logits((small[:, 0] * 255).round().to(torch.uint8)))
+    return np.concatenate(logits)
+
+
 # --- what a run holds ---
 
 
@@ -139,13 +154,15 @@ def test_the_history_has_the_documented_columns_and_sensible_rows(
 ) -> None:
     text = (runs[name] / "history.csv").read_text(encoding="utf-8")
     assert text.splitlines()[0] == (
-        "epoch,train_loss,train_accuracy,val_loss,val_accuracy,val_auroc,lr,images_per_s,seconds"
+        "epoch,train_loss,train_accuracy,val_loss,val_accuracy,val_auroc,shifted_auroc,"
+        "lr,images_per_s,seconds"
     )
     rows = [{key: float(value) for key, value in row.items()} for row in _history(runs[name])]
     assert [row["epoch"] for row in rows] == [1, 2, 3]
     for row in rows:
         assert 0 < row["train_loss"] < 10
-        assert all(0 <= row[key] <= 1 for key in ("train_accuracy", "val_accuracy", "val_auroc"))
+        for share in ("train_accuracy", "val_accuracy", "val_auroc", "shifted_auroc"):
+            assert 0 <= row[share] <= 1
         assert row["images_per_s"] > 0
         assert row["seconds"] > 0
     rates = [row["lr"] for row in rows]
@@ -187,22 +204,14 @@ def test_the_model_is_the_one_of_the_best_epoch_and_reads_as_validated(
     assert float(row["val_auroc"]) == pytest.approx(roc_auc_score(targets, logits), abs=1e-5)
     assert float(row["val_accuracy"]) == pytest.approx(((logits > 0) == targets).mean(), abs=1e-5)
 
-    aurocs = [float(row["val_auroc"]) for row in _history(runs[name])]
+    # Epoch and threshold are those of shifted validation, all copies of the films together.
+    copies = [logits, *(_logits_of_kind(classifier, store, kind) for kind in SHIFTS)]
+    pooled, repeated = np.concatenate(copies), np.tile(targets, len(copies))
+    assert float(row["shifted_auroc"]) == pytest.approx(roc_auc_score(repeated, pooled), abs=1e-5)
+    aurocs = [float(row["shifted_auroc"]) for row in _history(runs[name])]
     assert info.epoch == max(i for i, a in enumerate(aurocs, 1) if a == max(aurocs))
-    assert 0 < info.threshold < 1
-    # Midway, in logits, between the images as they are and the mean over four augmented copies.
-    generator = torch.Generator().manual_seed(0)
-    images = torch.tensor(store.images_NSS[store.rows("val")])
-    chosen = []
-    for _ in range(4):
-        order = torch.randperm(len(images), generator=generator)
-        copy = augment(resize(images[order], 32), RECIPES[name].augment, generator)
-        with torch.inference_mode():
-            augmented = classifier.network(normalise(copy, info.mean, info.std))[:, 0].numpy()
-        chosen.append(logit(choose_threshold(probability(augmented), targets[order.numpy()])))
-    as_they_are = logit(choose_threshold(probability(logits), targets))
-    midway = (as_they_are + np.mean(chosen)) / 2
-    assert logit(info.threshold) == pytest.approx(midway, abs=1e-5)
+    expected = choose_threshold(probability(pooled), repeated)
+    assert info.threshold == pytest.approx(expected, abs=1e-6)
 
     train = store.images_NSS[store.rows("train")] / 255
     assert (info.mean, info.std) == pytest.approx((train.mean(), train.std()))
@@ -382,7 +391,7 @@ def test_without_anything_to_see_the_loss_falls_to_that_of_the_prior_or_of_a_coi
 
 def test_patience_ends_a_training_that_gets_no_better(separable: Store, tmp_path: Path) -> None:
     fit(_change(PLAIN, epochs=50, patience=2), separable, tmp_path, device=CPU)
-    aurocs = [float(row["val_auroc"]) for row in _history(tmp_path)]
+    aurocs = [float(row["shifted_auroc"]) for row in _history(tmp_path)]
     assert len(aurocs) == 1 + aurocs.index(max(aurocs)) + 2
     assert load_model(tmp_path, CPU).info.epoch >= 1 + aurocs.index(max(aurocs))
 

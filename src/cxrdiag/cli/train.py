@@ -150,8 +150,8 @@ class _Progress:
             self._console.print(
                 f"epoch {row.epoch:3}/{self._epochs}  loss {row.train_loss:.3f}  "
                 f"accuracy {row.train_accuracy:.3f}  |  validation: loss {row.val_loss:.3f}  "
-                f"accuracy {row.val_accuracy:.3f}  AUROC {row.val_auroc:.4f}  |  "
-                f"{row.images_per_s:.0f} images/s",
+                f"accuracy {row.val_accuracy:.3f}  AUROC {row.val_auroc:.4f}, "
+                f"shifted {row.shifted_auroc:.4f}  |  {row.images_per_s:.0f} images/s",
                 soft_wrap=True,
             )
 
@@ -171,8 +171,8 @@ def _show_result(run: Path, data: Path, as_json: bool, seconds: float) -> None:
         print_json({"run": str(run), "seconds": seconds, "model": info})
         return
     out.print(
-        f"epoch {info['epoch']} kept, threshold {info['threshold']:.3f}, both by validation; "
-        f"{seconds:.0f} s",
+        f"epoch {info['epoch']} kept, threshold {info['threshold']:.3f}, "
+        f"both by shifted validation; {seconds:.0f} s",
         f"{run}/model.safetensors, curves.png, history.csv",
         f"next: {_command('eval', run, data)}",
         sep="\n",

@@ -36,13 +36,13 @@ class ModelInfo:
     std: float
     """Divides them then."""
     threshold: float
-    """Probability from which an image is called Pneumonia; chosen on the validation split."""
+    """Probability from which an image is called Pneumonia; chosen on shifted validation."""
     temperature: float = 1.0
     """Divides logits before the sigmoid."""
     recipe: str = ""
     seed: int = 0
     epoch: int = 0
-    """The epoch whose weights these are, from 1; the one of highest validation AUROC."""
+    """The epoch whose weights these are, from 1; the one of highest AUROC on shifted validation."""
     data_fingerprint: str = ""
     """Of the store it was trained on."""
     cxrdiag_version: str = ""
@@ -59,12 +59,9 @@ class Classifier:
 
     def logits(self, images_BSS: NDArray[np.uint8] | Tensor) -> NDArray[np.float32]:
         """Logits (B,) of decoded squares, uint8 (B, S, S); positive speaks for pneumonia."""
-        return self.pixel_logits(self._pixels(images_BSS))
-
-    def pixel_logits(self, x_B1RR: Tensor) -> NDArray[np.float32]:
-        """Logits (B,) of pixels in 0 to 1, float (B, 1, R, R) on the device."""
+        x_B1RR = normalise(self._pixels(images_BSS), self.info.mean, self.info.std)
         with torch.inference_mode():
-            logits_B = self.network(normalise(x_B1RR, self.info.mean, self.info.std))[:, 0]
+            logits_B = self.network(x_B1RR)[:, 0]
         return np.asarray(logits_B.float().cpu(), dtype=np.float32)
 
     def split_logits(self, split: Split) -> NDArray[np.float32]:

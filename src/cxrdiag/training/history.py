@@ -25,6 +25,8 @@ class Epoch:
     """Class-balanced cross-entropy, without smoothing."""
     val_accuracy: float
     val_auroc: float
+    shifted_auroc: float
+    """Of validation under acquisition shifts: what the epoch kept is chosen by."""
     lr: float
     """Learning rate of the last step."""
     images_per_s: float

@@ -26,13 +26,13 @@ class State:
     """Exponential moving average of `network`'s weights, where the recipe wants one."""
     optimizer: torch.optim.Optimizer
     best: dict[str, Tensor] = field(default_factory=dict)
-    """Weights of the epoch of highest validation AUROC so far; of equals the last."""
+    """Weights of the epoch of highest shifted AUROC so far; of equals the last."""
     best_epoch: int = 0
     history: list[Epoch] = field(default_factory=list)
 
     def keep_if_best(self, weights: dict[str, Tensor]) -> None:
-        """Keep a copy of `weights` if the last epoch's validation AUROC is the highest."""
-        if self.history[-1].val_auroc >= max(row.val_auroc for row in self.history):
+        """Keep a copy of `weights` if the last epoch's shifted AUROC is the highest."""
+        if self.history[-1].shifted_auroc >= max(row.shifted_auroc for row in self.history):
             self.best = copy.deepcopy(weights)
             self.best_epoch = self.history[-1].epoch
 

@@ -31,7 +31,6 @@ from cxrdiag.model.resnet import ResNet
 from cxrdiag.training.config import Recipe, dump_recipe
 from cxrdiag.training.environment import describe_environment
 from cxrdiag.training.history import Epoch, draw_curves, write_history
-from cxrdiag.training.operating_point import threshold_on_validation
 from cxrdiag.training.optimisation import (
     build_optimizer,
     class_weights,
@@ -39,6 +38,7 @@ from cxrdiag.training.optimisation import (
     loss_function,
     update_average,
 )
+from cxrdiag.training.shifted_validation import ShiftedValidation
 from cxrdiag.training.state import State
 
 
@@ -72,6 +72,7 @@ class _Job:
     info: ModelInfo
     train: Split
     val: Split
+    shifted: ShiftedValidation
     weights_2: Tensor
     reporter: Reporter
 
@@ -92,10 +93,10 @@ def fit(
 ) -> Classifier:
     """Train on the store's train split, choose on its val split, write the run folder `run`.
 
-    The weights kept are those of the epoch of highest validation AUROC, and the threshold is chosen
-    on validation with them; the test split is not read. All randomness of an epoch derives from the
-    seed and the epoch's number: a training that was stopped and resumed ends with the weights of
-    one that never was, bit for bit on one machine's CPU (a GPU's sums may round differently).
+    The weights kept are those of the epoch of highest AUROC on shifted validation, by which their
+    threshold is chosen too; the test split is not read. All randomness of an epoch derives from
+    the seed and the epoch's number: a training that was stopped and resumed ends with the weights
+    of one that never was, bit for bit on one machine's CPU (a GPU's sums may round differently).
 
     Raises TrainingError on a non-finite loss, or when `resume` finds another recipe or store;
     ModelError when there is nothing to resume; DataError when a split lacks a class.
@@ -119,14 +120,15 @@ def fit(
         loss, accuracy = _train_epoch(job, state)
         images_per_s = len(job.train) / (time.perf_counter() - started)
         kept = state.average if recipe.training.ema_decay else state.network
-        val_loss, val_accuracy, val_auroc = _validate(job, kept)
+        validation = _validate(job, kept)
         row = Epoch(
             epoch=len(state.history) + 1,
             train_loss=loss,
             train_accuracy=accuracy,
-            val_loss=val_loss,
-            val_accuracy=val_accuracy,
-            val_auroc=val_auroc,
+            val_loss=validation.loss,
+            val_accuracy=validation.accuracy,
+            val_auroc=validation.auroc,
+            shifted_auroc=validation.shifted_auroc,
             lr=state.optimizer.param_groups[0]["lr"],
             images_per_s=images_per_s,
             seconds=time.perf_counter() - started,
@@ -163,12 +165,13 @@ def _prepare(recipe: Recipe, store: Store, device: torch.device, reporter: Repor
         cxrdiag_version=__version__,
     )
     weights_2 = class_weights(train.targets_N, recipe.training.balance)
-    return _Job(recipe, info, train, val, weights_2, reporter)
+    shifted = ShiftedValidation(val, info.resolution)
+    return _Job(recipe, info, train, val, shifted, weights_2, reporter)
 
 
 def _is_finished(history: list[Epoch], recipe: Recipe) -> bool:
     patience = recipe.training.patience
-    aurocs = [row.val_auroc for row in history]
+    aurocs = [row.shifted_auroc for row in history]
     stale = bool(aurocs) and len(aurocs) - 1 - aurocs.index(max(aurocs)) >= patience
     return len(history) >= recipe.training.epochs or (patience > 0 and stale)
 
@@ -212,25 +215,36 @@ def _non_finite(message: str) -> TrainingError:
     return TrainingError(message, hint=hint, code="non_finite_loss")
 
 
-def _validate(job: _Job, network: ResNet) -> tuple[float, float, float]:
-    """Loss, accuracy at 0.5 and AUROC on the validation split."""
+@dataclass(frozen=True)
+class _Validation:
+    loss: float
+    accuracy: float
+    """At 0.5."""
+    auroc: float
+    shifted_auroc: float
+
+
+def _validate(job: _Job, network: ResNet) -> _Validation:
     classifier = Classifier(network.eval(), job.info, job.val.device)
-    logits_N = torch.from_numpy(classifier.split_logits(job.val))
+    plain_N = classifier.split_logits(job.val)
+    logits_N = torch.from_numpy(plain_N)
     if not logits_N.isfinite().all():
         raise _non_finite("a validation logit is not finite")
     targets_N = job.val.targets_N.cpu()
     weights_2 = class_weights(targets_N, balance=True)
-    loss = float(loss_function(logits_N, targets_N, weights_2))
-    accuracy = float(((logits_N > 0) == (targets_N > 0)).float().mean())
-    return loss, accuracy, float(roc_auc_score(targets_N.numpy(), logits_N.numpy()))
+    return _Validation(
+        loss=float(loss_function(logits_N, targets_N, weights_2)),
+        accuracy=float(((logits_N > 0) == (targets_N > 0)).float().mean()),
+        auroc=float(roc_auc_score(targets_N.numpy(), plain_N)),
+        shifted_auroc=job.shifted.auroc(classifier, plain_N),
+    )
 
 
 def _finish(job: _Job, state: State, run: Path) -> Classifier:
     """Write the model and the curves; nothing is left to resume then."""
     state.network.load_state_dict(state.best)
     classifier = Classifier(state.network.eval(), job.info, job.val.device)
-    config = job.recipe
-    threshold = threshold_on_validation(classifier, job.val, config.augment, config.training.seed)
+    threshold = job.shifted.threshold(classifier, classifier.split_logits(job.val))
     info = dataclasses.replace(job.info, threshold=threshold, epoch=state.best_epoch)
     save_model(run, state.best, info)
     draw_curves(run / "curves.png", state.history)

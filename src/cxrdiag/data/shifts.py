@@ -1,0 +1,120 @@
+"""Acquisition shifts: a film as other equipment, staff or software would have handed it over.
+
+A validation split drawn from the training set is exposed and framed as the training films are, and
+says little of how a model reads films from elsewhere. Its films under these shifts say more. They
+are fixed: only the noise is drawn, from a seed of its own, and what becomes of a film does not
+depend on which others are shifted with it.
+
+Shapes: B batch, S side of a stored square.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+from torch.nn import functional as F
+from torchvision.transforms import functional as TF
+
+Shift = Callable[[Tensor], Tensor]
+"""uint8 (B, 1, S, S) on the CPU to the same."""
+
+
+def _gamma(gamma: float) -> Shift:
+    return lambda x: TF.adjust_gamma(x, gamma)
+
+
+def _contrast(factor: float) -> Shift:
+    """About middle gray, so that it is one curve for every film."""
+    return lambda x: ((x.float() - 127.5) * factor + 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def _blur(x: Tensor) -> Tensor:
+    """Gaussian, with a standard deviation of a 128th of the side: two pixels of 256."""
+    sigma = x.shape[-1] / 128
+    blurred: Tensor = TF.gaussian_blur(x, [2 * round(2.5 * sigma) + 1] * 2, [sigma] * 2)
+    return blurred
+
+
+def _sharpen(x: Tensor) -> Tensor:
+    return (2 * x.float() - _blur(x).float()).clamp(0, 255).to(torch.uint8)
+
+
+def _noise(x: Tensor) -> Tensor:
+    """One grain for all films, of a standard deviation of 0.06 of the range."""
+    grain_SS = torch.randn(x.shape[2:], generator=torch.Generator().manual_seed(0))
+    return (x.float() + 0.06 * 255 * grain_SS).round().clamp(0, 255).to(torch.uint8)
+
+
+def _jpeg(x: Tensor) -> Tensor:
+    """Quality 15 of Pillow: blocks show."""
+    shifted = torch.empty_like(x)
+    for image, written in zip(x[:, 0], shifted[:, 0], strict=True):
+        stream = io.BytesIO()
+        Image.fromarray(image.numpy()).save(stream, format="JPEG", quality=15)
+        written.copy_(TF.pil_to_tensor(Image.open(stream))[0])
+    return shifted
+
+
+def _view(width: float, height: float, right: float = 0, down: float = 0) -> Shift:
+    """A window, its sides and its centre's offset in sides of the film, as a square; else black."""
+
+    def shift(x: Tensor) -> Tensor:
+        # In affine_grid's units an image is 2 wide.
+        theta_23 = torch.tensor([[width, 0, 2 * right], [0, height, 2 * down]])
+        grid = F.affine_grid(theta_23.expand(len(x), 2, 3), list(x.shape), align_corners=False)
+        seen = F.grid_sample(x.float(), grid, align_corners=False)
+        return seen.round().to(torch.uint8)
+
+    return shift
+
+
+def _text(x: Tensor) -> Tensor:
+    """Letters along the top and the bottom, as a console burns them in."""
+    side = x.shape[-1]
+    overlay = Image.new("L", (side, side))
+    draw = ImageDraw.Draw(overlay)
+    font = ImageFont.load_default(size=side / 14)
+    draw.text((0.03 * side, 0.02 * side), "PORTABLE  R", fill=255, font=font)
+    draw.text((0.5 * side, 0.9 * side), "AP ERECT 12", fill=255, font=font)
+    return torch.maximum(x, TF.pil_to_tensor(overlay)[None])
+
+
+def _border(x: Tensor) -> Tensor:
+    """A collimator's black frame over the outermost twelfth."""
+    framed = torch.zeros_like(x)
+    edge = x.shape[-1] // 12
+    inside = (..., slice(edge, -edge), slice(edge, -edge))
+    framed[inside] = x[inside]
+    return framed
+
+
+SHIFTS: dict[str, dict[str, Shift]] = {
+    "exposure": {
+        "brighter": _gamma(0.65),
+        "darker": _gamma(1.5),
+        "low contrast": _contrast(0.65),
+        "high contrast": _contrast(1.4),
+        "equalised": TF.equalize,
+    },
+    "detail": {
+        "blurred": _blur,
+        "sharpened": _sharpen,
+        "noise": _noise,
+        "JPEG": _jpeg,
+        "text": _text,
+    },
+    "framing": {
+        "nearer": _view(0.85, 0.85),
+        "farther": _view(1.15, 1.15),
+        "upper left": _view(0.85, 0.85, -0.07, -0.07),
+        "lower right": _view(0.85, 0.85, 0.07, 0.07),
+        "cut in height": _view(1.0, 0.75),
+        "cut in width": _view(0.75, 1.0),
+        "border": _border,
+    },
+}
+"""By kind and name. Of a size that a reader of films would notice and not mind."""
