@@ -109,16 +109,18 @@ def read_run(run: Path) -> dict:
     model = json.loads((run / "model.json").read_text())
     with (run / "history.csv").open() as file:
         history = list(csv.DictReader(file))
-    kept = ("n", "threshold", "test_evaluations", "accuracy_ci95", "auroc_ci95", *METRICS)
+    kept = history[model["epoch"] - 1]
+    names = ("n", "threshold", "test_evaluations", "accuracy_ci95", "auroc_ci95", *METRICS)
     return {
         "run": run.name,
         "recipe": model["recipe"],
         "seed": model["seed"],
         "epoch": model["epoch"],
         "training_seconds": sum(float(row["seconds"]) for row in history),
-        "val_auroc": float(history[model["epoch"] - 1]["val_auroc"]),
+        "val_auroc": float(kept["val_auroc"]),
+        "shifted_auroc": float(kept["shifted_auroc"]),
         **json.loads((run / "benchmark.json").read_text()),
-        **{name: metrics[name] for name in kept},
+        **{name: metrics[name] for name in names},
     }
 
 

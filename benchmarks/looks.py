@@ -1,25 +1,28 @@
-"""Collect runs that were looked at on test and are not in accuracy.json; writes results/looks.json.
+"""Keep the looks at test of a recipe before it is measured anew: accuracy.json -> looks.json.
 
-    python benchmarks/looks.py RUN [RUN ...]
+    python benchmarks/looks.py NAME
 
-A run is a folder that accuracy.py trained and evaluated.
+Appends the `default` runs of results/accuracy.json to results/looks.json, as NAME-seed0 and so on.
 """
 
 import argparse
 import json
 from pathlib import Path
 
-from accuracy import read_run
-
-RESULTS = Path(__file__).parent / "results" / "looks.json"
+RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> None:
-    """Read every run and write one list."""
+    """Append, or refuse a name that is there already."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("runs", type=Path, nargs="+")
-    rows = [read_run(run) for run in parser.parse_args().runs]
-    RESULTS.write_text(json.dumps(rows, indent=2) + "\n")
+    parser.add_argument("name")
+    name = parser.parse_args().name
+    looks = json.loads((RESULTS / "looks.json").read_text())
+    document = json.loads((RESULTS / "accuracy.json").read_text())
+    rows = [{**r, "run": f"{name}-seed{r['seed']}"} for r in document["recipes"]["default"]["runs"]]
+    if {row["run"] for row in rows} & {look["run"] for look in looks}:
+        parser.error(f"{name} is kept already")
+    (RESULTS / "looks.json").write_text(json.dumps(looks + rows, indent=2) + "\n")
 
 
 if __name__ == "__main__":

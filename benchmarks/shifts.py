@@ -4,81 +4,34 @@
 
 What of a film is in view, its width against its height and its gray levels tell where and of whom
 it was taken, not whether there is pneumonia. Shifting all films alike hardly shows what a network
-makes of that, because all logits move together. So the films of one class are shifted, and ranked
-against the other class's as they are. Framings are cut out of the film, so that none has borders.
-"Gray levels of" gives each film the histogram of a film drawn from that class; a recipe with
-`tones` trains on a part of that, so for its networks it is no independent evidence.
+makes of that, because all logits move together. So under each of the package's acquisition shifts
+(cxrdiag.data.shifts) the films of one class are shifted, and ranked against the other class's as
+they are.
 
 Reads the validation split. `--native` names a store of files that nobody has resized before: there
 the width over the height of training and validation films is set against the label by itself.
 Writes benchmarks/results/shifts.json, and prints a table.
 
-Shapes: N films of the split, M films to draw from, B batch, S side of a stored square.
+Shapes: N films of the split, S side of a stored square.
 """
 
 import argparse
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from accuracy import provenance
 from sklearn.metrics import roc_auc_score
-from torch.nn import functional as F
 
 from cxrdiag.data.batches import Split
-from cxrdiag.data.resample import resize
+from cxrdiag.data.shifts import SHIFTS, Shift
 from cxrdiag.data.store import Store, open_store
-from cxrdiag.data.style import match_tones
 from cxrdiag.model.checkpoint import load_model
 from cxrdiag.model.classifier import Classifier
 from cxrdiag.training.environment import describe_environment
 
 RESULTS = Path(__file__).parent / "results" / "shifts.json"
-SEED = 0
-# Pixels in 0 to 1, (B, 1, S, S), to the same.
-Shift = Callable[[torch.Tensor], torch.Tensor]
-
-
-def cut(width: float, height: float, right: float = 0, down: float = 0) -> Shift:
-    """A part of the film, its sides and its centre's offset in sides of the film, as a square."""
-
-    def shift(x: torch.Tensor) -> torch.Tensor:
-        # In affine_grid's units an image is 2 wide.
-        theta_23 = torch.tensor([[width, 0, 2 * right], [0, height, 2 * down]])
-        grid = F.affine_grid(theta_23.expand(len(x), 2, 3), list(x.shape), align_corners=False)
-        return F.grid_sample(x, grid, align_corners=False)
-
-    return shift
-
-
-def levels_of(sources_MSS: torch.Tensor) -> Shift:
-    """The gray levels of another film, drawn anew for each."""
-    generator = torch.Generator().manual_seed(SEED)
-
-    def shift(x: torch.Tensor) -> torch.Tensor:
-        drawn = torch.randint(len(sources_MSS), (len(x),), generator=generator)
-        return match_tones(x, resize(sources_MSS[drawn], x.shape[-1]), torch.ones(len(x)))
-
-    return shift
-
-
-FRAMINGS = {
-    "nine tenths": cut(0.9, 0.9),
-    "four fifths": cut(0.8, 0.8),
-    "four fifths wide": cut(0.8, 1.0),
-    "four fifths high": cut(1.0, 0.8),
-    "seven tenths wide": cut(0.7, 1.0),
-    "seven tenths high": cut(1.0, 0.7),
-    "upper left": cut(0.85, 0.85, -0.07, -0.07),
-    "lower right": cut(0.85, 0.85, 0.07, 0.07),
-}
-CURVES: dict[str, Shift] = {
-    "gamma 0.7": lambda x: x**0.7,
-    "gamma 1.4": lambda x: x**1.4,
-    "contrast 0.7": lambda x: 0.5 + 0.7 * (x - 0.5),
-}
 
 
 def main() -> None:
@@ -96,7 +49,6 @@ def main() -> None:
         **provenance(),
         "environment": describe_environment(device),
         "n": len(val),
-        "seed": SEED,
         "runs": {},
     }
     if arguments.native:
@@ -125,14 +77,9 @@ def measure(classifier: Classifier, val: Split) -> dict:
     """AUROC as it is, and with the films of both classes and of either shifted."""
     targets_N = val.targets_N.numpy()
     images_NSS = val.images(torch.arange(len(val)))
-    exposures = {
-        **CURVES,
-        "gray levels of normal": levels_of(images_NSS[targets_N == 0]),
-        "gray levels of pneumonia": levels_of(images_NSS[targets_N == 1]),
-    }
-    plain_N = shifted_logits(classifier, images_NSS, lambda x: x)
+    plain_N = classifier.split_logits(val)
     result = {"auroc": float(roc_auc_score(targets_N, plain_N))}
-    for kind, shifts in (("framing", FRAMINGS), ("exposure", exposures)):
+    for kind, shifts in SHIFTS.items():
         logits = {name: shifted_logits(classifier, images_NSS, f) for name, f in shifts.items()}
         result[kind] = {
             what: with_mean(
@@ -157,19 +104,15 @@ def with_mean(aurocs: dict[str, float]) -> dict[str, float]:
 
 def shifted_logits(classifier: Classifier, images_NSS: torch.Tensor, shift: Shift) -> np.ndarray:
     """Logits (N,) of stored squares after a shift."""
-    logits = []
-    for images_BSS in images_NSS.split(128):
-        x = resize(images_BSS, images_BSS.shape[-1])
-        shifted = (shift(x) * 255).round().to(torch.uint8)[:, 0]
-        logits.append(classifier.logits(shifted))
-    return np.concatenate(logits)
+    parts = (shift(images_BSS[:, None])[:, 0] for images_BSS in images_NSS.split(128))
+    return np.concatenate([classifier.logits(part) for part in parts])
 
 
 def show(name: str, result: dict) -> None:
     """One run as a table."""
     print(f"\n{name}: AUROC {result['auroc']:.4f}")
     which = ("all", "normal", "pneumonia")
-    for kind in ("framing", "exposure"):
+    for kind in SHIFTS:
         print(f"{'AUROC, shifted:':26s}" + "".join(f"{w:>11s}" for w in which))
         for shift in result[kind]["all"]:
             values = (result[kind][w][shift] for w in which)
