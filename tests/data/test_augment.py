@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from cxrdiag.data.augment import AugmentConfig, augment
+from cxrdiag.data.augment import AugmentConfig, augment, mixup
 
 R = 32
 STILL = AugmentConfig()
 ALL = AugmentConfig(
-    crop=(0.6, 1.2), aspect=0.2, shift=0.1, rotation=20, flip=0.5,
+    crop=(0.6, 1.2), normal_cut=0.2, aspect=0.2, shift=0.1, rotation=20, flip=0.5,
     gamma=0.5, contrast=0.4, brightness=0.3, sharpness=1.0, noise=0.05, erase=0.4,
     tones=1.0, illumination=1.0,
 )  # fmt: skip
@@ -130,6 +130,43 @@ def test_aspect_stretches_either_way_by_at_most_its_fraction() -> None:
     torch.testing.assert_close(area, torch.ones(500), atol=1e-3, rtol=0)
 
 
+def test_a_normal_films_crop_loses_height_and_stays_inside() -> None:
+    n = 400
+    targets = torch.tensor([0.0, 1.0]).repeat(n // 2)
+    config = AugmentConfig(normal_cut=0.4)
+    x, y = (augment(ramp, config, seeded(), targets)[:, 0] for ramp in ramps(n))
+    middle = slice(4, -4)
+    height = y.diff(dim=1)[:, middle, middle].mean(dim=(1, 2)) * R
+    width = x.diff(dim=2)[:, middle, middle].mean(dim=(1, 2)) * R
+    torch.testing.assert_close(width, torch.ones(n), atol=1e-4, rtol=0)
+    torch.testing.assert_close(height[1::2], torch.ones(n // 2), atol=1e-4, rtol=0)
+    assert 0.6 - 1e-4 <= float(height[::2].min()) < 0.62
+    assert 0.98 < float(height[::2].max()) <= 1 + 1e-4
+    away = (y[::2, R // 2 - 1 : R // 2 + 1].mean(dim=(1, 2)) - 0.5).abs()
+    room = (1 - height[::2]) / 2
+    assert bool((away <= room + 1e-3).all())
+    assert float((away / room.clamp(min=0.02)).max()) > 0.9
+    # Unless told which films are Normal, none is.
+    torch.testing.assert_close(augment(noise(3), config, seeded()), noise(3), atol=1e-5, rtol=0)
+
+
+def test_mixup_blends_films_and_targets_alike_with_beta_shares() -> None:
+    n = 3000
+    own = torch.arange(n).float() / n  # a film's gray is its target
+    x, targets = mixup(own.view(n, 1, 1, 1).expand(n, 1, 2, 2), own, 0.5, seeded())
+    torch.testing.assert_close(x, targets.view(n, 1, 1, 1).expand_as(x))
+    zeros = torch.zeros(n)
+    zeros[: n // 2] = 1
+    _, mixed = mixup(torch.zeros(n, 1, 1, 1), zeros, 0.5, seeded())
+    between = mixed[(mixed > 0) & (mixed < 1)]
+    assert len(between) == pytest.approx(n / 2, abs=150)  # pairs of two classes
+    # Beta(1/2, 1/2) is the arcsine distribution: mean 1/2, variance 1/8.
+    assert float(between.mean()) == pytest.approx(0.5, abs=0.04)
+    assert float(between.var()) == pytest.approx(0.125, abs=0.01)
+    again = mixup(torch.zeros(n, 1, 1, 1), zeros, 0.5, seeded())[1]
+    assert torch.equal(again, mixed)
+
+
 def test_rotation_turns_by_at_most_its_degrees_without_shear() -> None:
     x, y = sources(AugmentConfig(rotation=30), 500)
     middle = slice(12, -12)
@@ -208,6 +245,7 @@ def test_each_image_and_each_call_is_drawn_anew() -> None:
     config=st.builds(
         AugmentConfig,
         crop=st.tuples(st.floats(0.3, 1), st.floats(1, 2)),
+        normal_cut=st.floats(0, 0.9),
         aspect=st.floats(0, 1), shift=st.floats(0, 0.5), rotation=st.floats(0, 180),
         flip=st.floats(0, 1), gamma=st.floats(0, 2), contrast=st.floats(0, 1),
         brightness=st.floats(0, 1), erase=st.floats(0, 1),
@@ -217,7 +255,7 @@ def test_each_image_and_each_call_is_drawn_anew() -> None:
 )  # fmt: skip
 def test_pixels_stay_in_range_and_shape(seed: int, config: AugmentConfig) -> None:
     x = noise(5, 16).round()  # all black or white
-    out = augment(x, config, seeded(seed))
+    out = augment(x, config, seeded(seed), torch.tensor([0.0, 1, 0, 1, 0]))
     assert out.shape == x.shape
     assert out.dtype == torch.float32
     assert 0 <= float(out.min()) <= float(out.max()) <= 1  # and no NaN

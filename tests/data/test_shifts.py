@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from cxrdiag.data.shifts import SHIFTS, Shift
+from cxrdiag.data.shifts import SHIFTS, Shift, shift_films
 
 ALL: dict[str, Shift] = {name: f for kind in SHIFTS.values() for name, f in kind.items()}
 S = 96
@@ -119,3 +120,20 @@ def test_farther_and_border_leave_black_about_the_film(films: Tensor) -> None:
     edge = S // 12
     within = (..., slice(edge, -edge), slice(edge, -edge))
     assert torch.equal(ALL["border"](films)[within], films[within])
+
+
+def test_a_film_is_framed_then_exposed_then_handled_as_drawn(films: Tensor) -> None:
+    many = films[:, 0].repeat(20, 1, 1)
+    before = many.clone()
+    shifted = shift_films(many, np.random.default_rng(5))
+    assert torch.equal(many, before)
+    assert torch.equal(shift_films(many, np.random.default_rng(5)), shifted)
+    assert not torch.equal(shift_films(many, np.random.default_rng(6)), shifted)
+    ways = itertools.product(*(kind.values() for kind in SHIFTS.values()))
+    possible = [detail(expose(frame(films)))[:, 0] for frame, expose, detail in ways]
+    seen = set()
+    for i, film in enumerate(shifted):
+        found = [way for way, made in enumerate(possible) if torch.equal(made[i % 3], film)]
+        assert found
+        seen.add(found[0])
+    assert len(seen) > 30  # of 60 films and 175 ways

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -22,10 +23,12 @@ class AugmentConfig:
 
     crop: tuple[float, float] = (1.0, 1.0)
     """Side of the random crop in sides of the image; what lies outside is its mirror image."""
+    normal_cut: float = 0.0
+    """Largest share of its height that the crop of a Normal film loses beyond that."""
     aspect: float = 0.0
     """Largest stretch of width against height, as a fraction: 0.1 is 1.1 : 1 either way."""
     shift: float = 0.0
-    """How far the crop may leave the image, as a fraction of its side, before stretch and turn."""
+    """How far the crop may leave the image, as a fraction of its side, before it is turned."""
     rotation: float = 0.0
     """Largest turn, in degrees."""
     flip: float = 0.0
@@ -46,16 +49,24 @@ class AugmentConfig:
     """Largest standard deviation of Gaussian noise; 1 is the whole range."""
     erase: float = 0.0
     """Largest side of one erased rectangle, as a fraction of the image's side."""
+    mixup: float = 0.0
+    """Parameter of the Beta distribution of `mixup`'s shares; 0: films are not mixed."""
 
 
-def augment(x_B1RR: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+def augment(
+    x_B1RR: Tensor,
+    config: AugmentConfig,
+    generator: torch.Generator,
+    targets_B: Tensor | None = None,
+) -> Tensor:
     """Pixels in 0 to 1, (B, 1, R, R), to the same: style, geometry, exposure, texture, erasing.
 
-    Style comes from an image of the batch, drawn at random; a batch of one keeps its own.
+    Style comes from an image of the batch, drawn at random; a batch of one keeps its own. Which
+    films are Normal, for `normal_cut`, is said by `targets_B`, 0 or 1; without it none is.
     """
     draw = _Draw(len(x_B1RR), generator, x_B1RR.device)
     x = _style(x_B1RR, config, draw) if config.tones or config.illumination else x_B1RR
-    x = _expose(_warp(x, config, draw), config, draw)
+    x = _expose(_warp(x, config, draw, targets_B), config, draw)
     x = _texture(x, config, draw) if config.sharpness or config.noise else x
     return _erase(x, config, draw) if config.erase else x
 
@@ -84,16 +95,20 @@ def _style(x_B1RR: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:
     return match_tones(x, x[partner_B], draw.uniform(0, config.tones))
 
 
-def _warp(x_B1RR: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:
+def _warp(x_B1RR: Tensor, config: AugmentConfig, draw: _Draw, targets_B: Tensor | None) -> Tensor:
     """Crop, stretch, turn, shift and flip as one affine map, sampled once."""
     side = draw.uniform(*config.crop)
     stretch = torch.exp(draw.uniform(-1, 1) * math.log1p(config.aspect) / 2)
+    width, height = side * stretch, side / stretch
+    if config.normal_cut and targets_B is not None:
+        kept = 1 - draw.uniform(0, config.normal_cut)
+        height = torch.where(targets_B > 0, height, height * kept)
     angle = torch.deg2rad(draw.uniform(-config.rotation, config.rotation))
     mirror = torch.where(draw.uniform(0, 1) < config.flip, -1.0, 1.0)
     # In grid units the image spans -1 to 1: a crop of side s stays inside within 1 - s.
-    room = (1 - side).clamp(min=0) + 2 * config.shift
-    x_shift, y_shift = draw.uniform(-1, 1) * room, draw.uniform(-1, 1) * room
-    width, height = side * stretch * mirror, side / stretch
+    x_room, y_room = ((1 - s).clamp(min=0) + 2 * config.shift for s in (width, height))
+    x_shift, y_shift = draw.uniform(-1, 1) * x_room, draw.uniform(-1, 1) * y_room
+    width = width * mirror
     cos, sin = torch.cos(angle), torch.sin(angle)
     rows = [width * cos, -height * sin, x_shift, width * sin, height * cos, y_shift]
     theta_B23 = torch.stack(rows, dim=1).view(-1, 2, 3)
@@ -138,3 +153,19 @@ def _erase(x_B1RR: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:
     covered = inside[0][:, None, :, None] & inside[1][:, None, None, :]
     gray = draw.uniform(0, 1).view(-1, 1, 1, 1)
     return torch.where(covered, gray, x_B1RR)
+
+
+def mixup(
+    x_B1RR: Tensor, targets_B: Tensor, alpha: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Each film blended with another of the batch, and its target likewise: then 0 to 1.
+
+    The film's own share is drawn from Beta(alpha, alpha) (Zhang et al. 2018, arXiv 1710.09412).
+    """
+    n = len(targets_B)
+    seed = int(torch.randint(2**63 - 1, (), generator=generator))
+    own_B = torch.as_tensor(np.random.default_rng(seed).beta(alpha, alpha, n), dtype=x_B1RR.dtype)
+    own_B = own_B.to(x_B1RR.device)
+    partner_B = torch.randperm(n, generator=generator).to(x_B1RR.device)
+    x = torch.lerp(x_B1RR[partner_B], x_B1RR, own_B.view(-1, 1, 1, 1))
+    return x, torch.lerp(targets_B[partner_B], targets_B, own_B)

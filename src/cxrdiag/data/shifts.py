@@ -13,6 +13,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
@@ -93,6 +94,15 @@ def _border(x: Tensor) -> Tensor:
 
 
 SHIFTS: dict[str, dict[str, Shift]] = {
+    "framing": {
+        "nearer": _view(0.85, 0.85),
+        "farther": _view(1.15, 1.15),
+        "upper left": _view(0.85, 0.85, -0.07, -0.07),
+        "lower right": _view(0.85, 0.85, 0.07, 0.07),
+        "cut in height": _view(1.0, 0.75),
+        "cut in width": _view(0.75, 1.0),
+        "border": _border,
+    },
     "exposure": {
         "brighter": _gamma(0.65),
         "darker": _gamma(1.5),
@@ -107,14 +117,20 @@ SHIFTS: dict[str, dict[str, Shift]] = {
         "JPEG": _jpeg,
         "text": _text,
     },
-    "framing": {
-        "nearer": _view(0.85, 0.85),
-        "farther": _view(1.15, 1.15),
-        "upper left": _view(0.85, 0.85, -0.07, -0.07),
-        "lower right": _view(0.85, 0.85, 0.07, 0.07),
-        "cut in height": _view(1.0, 0.75),
-        "cut in width": _view(0.75, 1.0),
-        "border": _border,
-    },
 }
-"""By kind and name. Of a size that a reader of films would notice and not mind."""
+"""By kind and name, the kinds in the order in which a film meets them.
+
+Of a size that a reader of films would notice and not mind.
+"""
+
+
+def shift_films(images_BSS: Tensor, rng: np.random.Generator) -> Tensor:
+    """Each film under one shift of every kind, drawn: uint8 (B, S, S) on the CPU to the same."""
+    shifted_B1SS = images_BSS[:, None].clone()
+    for shifts in SHIFTS.values():
+        drawn_B = rng.integers(len(shifts), size=len(images_BSS))
+        for place, shift in enumerate(shifts.values()):
+            rows = torch.from_numpy(np.flatnonzero(drawn_B == place))
+            if len(rows):
+                shifted_B1SS[rows] = shift(shifted_B1SS[rows])
+    return shifted_B1SS[:, 0]

@@ -23,6 +23,7 @@ RECIPES = ("default", "original", "smoke")
 _RANGES: dict[str, tuple[float, float]] = {
     "data.resolution": (32, 4096),
     "augment.crop": (0.05, 4),
+    "augment.normal_cut": (0, 0.9),
     "augment.aspect": (0, 1),
     "augment.shift": (0, 1),
     "augment.rotation": (0, 180),
@@ -35,6 +36,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "augment.sharpness": (0, 1),
     "augment.noise": (0, 1),
     "augment.erase": (0, 1),
+    "augment.mixup": (0, 100),
     "training.epochs": (1, 100_000),
     # Batch norm needs two images a batch; an odd number of images in twos leaves one alone.
     "training.batch_size": (3, 65_536),
@@ -93,7 +95,7 @@ class TrainingConfig:
     ema_decay: float = 0.0
     """Exponential moving average of the weights, validated and kept instead of them; 0: none."""
     patience: int = 0
-    """Stop after so many epochs without a higher validation AUROC; 0: never."""
+    """Stop after so many epochs without a higher AUROC on shifted validation; 0: never."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     """bf16 autocast where the hardware computes it."""
     seed: int = 0

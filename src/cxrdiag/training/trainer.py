@@ -18,7 +18,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from cxrdiag import __version__
-from cxrdiag.data.augment import augment
+from cxrdiag.data.augment import augment, mixup
 from cxrdiag.data.batches import Split
 from cxrdiag.data.resample import resize
 from cxrdiag.data.store import Store
@@ -188,7 +188,10 @@ def _train_epoch(job: _Job, state: State) -> tuple[float, float]:
         done = (epoch - 1) * job.n_steps + step
         for group in state.optimizer.param_groups:
             group["lr"] = learning_rate(done, job.n_steps * config.epochs, config)
-        x = augment(resize(images_BSS, job.info.resolution), job.recipe.augment, generator)
+        x = resize(images_BSS, job.info.resolution)
+        x = augment(x, job.recipe.augment, generator, targets_B)
+        if job.recipe.augment.mixup:
+            x, targets_B = mixup(x, targets_B, job.recipe.augment.mixup, generator)
         with autocast(device, config.precision):
             logits_B = state.network(normalise(x, job.info.mean, job.info.std))[:, 0].float()
         loss = loss_function(logits_B, targets_B, job.weights_2, config.label_smoothing)
@@ -204,7 +207,7 @@ def _train_epoch(job: _Job, state: State) -> tuple[float, float]:
             update_average(state.average, state.network, config.ema_decay, done)
         seen += len(targets_B)
         losses += value * len(targets_B)
-        hits += int(((logits_B > 0) == (targets_B > 0)).sum())
+        hits += int(((logits_B > 0) == (targets_B > 0.5)).sum())
         rate = seen / (time.perf_counter() - started)
         job.reporter.step(Step(epoch, step + 1, job.n_steps, losses / seen, rate))
     return losses / seen, hits / seen
@@ -236,7 +239,7 @@ def _validate(job: _Job, network: ResNet) -> _Validation:
         loss=float(loss_function(logits_N, targets_N, weights_2)),
         accuracy=float(((logits_N > 0) == (targets_N > 0)).float().mean()),
         auroc=float(roc_auc_score(targets_N.numpy(), plain_N)),
-        shifted_auroc=job.shifted.auroc(classifier, plain_N),
+        shifted_auroc=job.shifted.auroc(classifier),
     )
 
 
@@ -244,7 +247,7 @@ def _finish(job: _Job, state: State, run: Path) -> Classifier:
     """Write the model and the curves; nothing is left to resume then."""
     state.network.load_state_dict(state.best)
     classifier = Classifier(state.network.eval(), job.info, job.val.device)
-    threshold = job.shifted.threshold(classifier, classifier.split_logits(job.val))
+    threshold = job.shifted.threshold(classifier)
     info = dataclasses.replace(job.info, threshold=threshold, epoch=state.best_epoch)
     save_model(run, state.best, info)
     draw_curves(run / "curves.png", state.history)
