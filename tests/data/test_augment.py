@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from cxrdiag.data.augment import AugmentConfig, augment, mixup
+from cxrdiag.data.augment import AugmentConfig, augment
 
 R = 32
 STILL = AugmentConfig()
@@ -148,23 +148,6 @@ def test_a_normal_films_crop_loses_height_and_stays_inside() -> None:
     assert float((away / room.clamp(min=0.02)).max()) > 0.9
     # Unless told which films are Normal, none is.
     torch.testing.assert_close(augment(noise(3), config, seeded()), noise(3), atol=1e-5, rtol=0)
-
-
-def test_mixup_blends_films_and_targets_alike_with_beta_shares() -> None:
-    n = 3000
-    own = torch.arange(n).float() / n  # a film's gray is its target
-    x, targets = mixup(own.view(n, 1, 1, 1).expand(n, 1, 2, 2), own, 0.5, seeded())
-    torch.testing.assert_close(x, targets.view(n, 1, 1, 1).expand_as(x))
-    zeros = torch.zeros(n)
-    zeros[: n // 2] = 1
-    _, mixed = mixup(torch.zeros(n, 1, 1, 1), zeros, 0.5, seeded())
-    between = mixed[(mixed > 0) & (mixed < 1)]
-    assert len(between) == pytest.approx(n / 2, abs=150)  # pairs of two classes
-    # Beta(1/2, 1/2) is the arcsine distribution: mean 1/2, variance 1/8.
-    assert float(between.mean()) == pytest.approx(0.5, abs=0.04)
-    assert float(between.var()) == pytest.approx(0.125, abs=0.01)
-    again = mixup(torch.zeros(n, 1, 1, 1), zeros, 0.5, seeded())[1]
-    assert torch.equal(again, mixed)
 
 
 def test_rotation_turns_by_at_most_its_degrees_without_shear() -> None:

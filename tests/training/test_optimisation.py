@@ -99,13 +99,6 @@ def test_label_smoothing_by_hand() -> None:
     assert float(loss_function(logit, target, heavy, 0.2)) == pytest.approx(3 * entropy, rel=1e-5)
 
 
-def test_a_mixed_target_has_the_mixed_weight() -> None:
-    logit, target = torch.tensor([0.7]), torch.tensor([0.25])
-    p = 1 / (1 + math.exp(-0.7))
-    expected = -(0.25 * math.log(p) + 0.75 * math.log(1 - p)) * (0.75 * 2 + 0.25 * 4)
-    assert float(loss_function(logit, target, torch.tensor([2.0, 4.0]))) == pytest.approx(expected)
-
-
 def test_the_loss_of_extreme_logits_is_finite() -> None:
     logits, targets = torch.tensor([1e4, -1e4]), torch.tensor([0.0, 1.0])
     assert float(loss_function(logits, targets, torch.ones(2))) == pytest.approx(1e4)

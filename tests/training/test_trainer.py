@@ -38,7 +38,7 @@ ADAMW = Recipe(
     name="tiny",
     data=DataConfig(resolution=32),
     augment=AugmentConfig(
-        crop=(0.8, 1.1), normal_cut=0.1, rotation=10, flip=0.5, gamma=0.2, tones=0.3, mixup=0.2
+        crop=(0.8, 1.1), normal_cut=0.1, rotation=10, flip=0.5, gamma=0.2, tones=0.3, erase=0.3
     ),
     training=TrainingConfig(
         epochs=N_EPOCHS,

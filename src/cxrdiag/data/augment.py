@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -49,8 +48,6 @@ class AugmentConfig:
     """Largest standard deviation of Gaussian noise; 1 is the whole range."""
     erase: float = 0.0
     """Largest side of one erased rectangle, as a fraction of the image's side."""
-    mixup: float = 0.0
-    """Parameter of the Beta distribution of `mixup`'s shares; 0: films are not mixed."""
 
 
 def augment(
@@ -153,19 +150,3 @@ def _erase(x_B1RR: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:
     covered = inside[0][:, None, :, None] & inside[1][:, None, None, :]
     gray = draw.uniform(0, 1).view(-1, 1, 1, 1)
     return torch.where(covered, gray, x_B1RR)
-
-
-def mixup(
-    x_B1RR: Tensor, targets_B: Tensor, alpha: float, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Each film blended with another of the batch, and its target likewise: then 0 to 1.
-
-    The film's own share is drawn from Beta(alpha, alpha) (Zhang et al. 2018, arXiv 1710.09412).
-    """
-    n = len(targets_B)
-    seed = int(torch.randint(2**63 - 1, (), generator=generator))
-    own_B = torch.as_tensor(np.random.default_rng(seed).beta(alpha, alpha, n), dtype=x_B1RR.dtype)
-    own_B = own_B.to(x_B1RR.device)
-    partner_B = torch.randperm(n, generator=generator).to(x_B1RR.device)
-    x = torch.lerp(x_B1RR[partner_B], x_B1RR, own_B.view(-1, 1, 1, 1))
-    return x, torch.lerp(targets_B[partner_B], targets_B, own_B)

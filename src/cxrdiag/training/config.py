@@ -36,7 +36,6 @@ _RANGES: dict[str, tuple[float, float]] = {
     "augment.sharpness": (0, 1),
     "augment.noise": (0, 1),
     "augment.erase": (0, 1),
-    "augment.mixup": (0, 100),
     "training.epochs": (1, 100_000),
     # Batch norm needs two images a batch; an odd number of images in twos leaves one alone.
     "training.batch_size": (3, 65_536),

@@ -47,9 +47,9 @@ def class_weights(targets_N: Tensor, balance: bool) -> Tensor:
 def loss_function(
     logits_B: Tensor, targets_B: Tensor, weights_2: Tensor, smoothing: float = 0.0
 ) -> Tensor:
-    """Mean weighted binary cross-entropy; targets are 0 to 1, between them of mixed films."""
+    """Mean weighted binary cross-entropy; `targets_B` is 0 or 1."""
     soft = targets_B * (1 - smoothing) + smoothing / 2
-    weight = torch.lerp(weights_2[0], weights_2[1], targets_B)
+    weight = weights_2[targets_B.long()]
     return F.binary_cross_entropy_with_logits(logits_B, soft, weight=weight)
 
 

@@ -18,7 +18,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from cxrdiag import __version__
-from cxrdiag.data.augment import augment, mixup
+from cxrdiag.data.augment import augment
 from cxrdiag.data.batches import Split
 from cxrdiag.data.resample import resize
 from cxrdiag.data.store import Store
@@ -190,8 +190,6 @@ def _train_epoch(job: _Job, state: State) -> tuple[float, float]:
             group["lr"] = learning_rate(done, job.n_steps * config.epochs, config)
         x = resize(images_BSS, job.info.resolution)
         x = augment(x, job.recipe.augment, generator, targets_B)
-        if job.recipe.augment.mixup:
-            x, targets_B = mixup(x, targets_B, job.recipe.augment.mixup, generator)
         with autocast(device, config.precision):
             logits_B = state.network(normalise(x, job.info.mean, job.info.std))[:, 0].float()
         loss = loss_function(logits_B, targets_B, job.weights_2, config.label_smoothing)
@@ -207,7 +205,7 @@ def _train_epoch(job: _Job, state: State) -> tuple[float, float]:
             update_average(state.average, state.network, config.ema_decay, done)
         seen += len(targets_B)
         losses += value * len(targets_B)
-        hits += int(((logits_B > 0) == (targets_B > 0.5)).sum())
+        hits += int(((logits_B > 0) == (targets_B > 0)).sum())
         rate = seen / (time.perf_counter() - started)
         job.reporter.step(Step(epoch, step + 1, job.n_steps, losses / seen, rate))
     return losses / seen, hits / seen
