@@ -59,7 +59,8 @@ def crops() -> list[tuple[str, Image.Image]]:
     x, config = resize(torch.from_numpy(films), SIDE), load_recipe("default").augment
     generator = torch.Generator().manual_seed(3)
     # In a batch with the others, whose exposure it takes on in part.
-    batch = torch.stack([augment(x, config, generator)[1] for _ in range(COLUMNS)])
+    targets = torch.tensor([float(finding != "normal") for finding in FINDINGS])
+    batch = torch.stack([augment(x, config, generator, targets)[1] for _ in range(COLUMNS)])
     pictures = (batch[:, 0].numpy() * 255).astype(np.uint8)
     return [(f"epoch {n + 1}", Image.fromarray(p)) for n, p in enumerate(pictures)]
 

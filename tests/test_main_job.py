@@ -143,7 +143,7 @@ def _check_run(run: Path) -> None:
     columns, rows = _columns(run / "history.csv")
     assert columns == [
         *("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_auroc"),
-        *("lr", "images_per_s", "seconds"),
+        *("shifted_auroc", "lr", "images_per_s", "seconds"),
     ]
     assert [row["epoch"] for row in rows] == ["1", "2"]
 

@@ -28,8 +28,8 @@ from cxrdiag.model.checkpoint import load_model
 from cxrdiag.model.probability import probability
 from cxrdiag.training.config import DataConfig, Recipe, TrainingConfig, load_recipe
 from cxrdiag.training.history import Epoch
-from cxrdiag.training.shifted_validation import ShiftedValidation
 from cxrdiag.training.trainer import Reporter, Step, fit
+from cxrdiag.training.validation import Validation
 
 CPU = torch.device("cpu")
 N_EPOCHS = 3
@@ -190,11 +190,12 @@ def test_the_model_is_the_one_of_the_best_epoch_and_reads_as_validated(
     assert float(row["val_accuracy"]) == pytest.approx(((logits > 0) == targets).mean(), abs=1e-5)
 
     # Epoch and threshold are those of shifted validation.
-    shifted = ShiftedValidation(val, 32)
-    assert float(row["shifted_auroc"]) == pytest.approx(shifted.auroc(classifier), abs=1e-5)
+    validation = Validation(val, 32)
+    shifted_auroc = validation.scores(classifier).shifted_auroc
+    assert float(row["shifted_auroc"]) == pytest.approx(shifted_auroc, abs=1e-5)
     aurocs = [float(row["shifted_auroc"]) for row in _history(runs[name])]
     assert info.epoch == max(i for i, a in enumerate(aurocs, 1) if a == max(aurocs))
-    assert info.threshold == pytest.approx(shifted.threshold(classifier), abs=1e-6)
+    assert info.threshold == pytest.approx(validation.threshold(classifier), abs=1e-6)
 
     train = store.images_NSS[store.rows("train")] / 255
     assert (info.mean, info.std) == pytest.approx((train.mean(), train.std()))

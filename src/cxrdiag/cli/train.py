@@ -145,7 +145,7 @@ class _Progress:
         )
 
     def _epoch(self, row: Epoch) -> None:
-        self._auroc = f"  val AUROC {row.val_auroc:.4f}"
+        self._auroc = f"  shifted AUROC {row.shifted_auroc:.4f}"
         if not self._quiet:
             self._console.print(
                 f"epoch {row.epoch:3}/{self._epochs}  loss {row.train_loss:.3f}  "

@@ -23,7 +23,10 @@ class AugmentConfig:
     crop: tuple[float, float] = (1.0, 1.0)
     """Side of the random crop in sides of the image; what lies outside is its mirror image."""
     normal_cut: float = 0.0
-    """Largest share of its height that the crop of a Normal film loses beyond that."""
+    """Largest share of its height that the crop of a Normal film loses besides.
+
+    For data in which the two classes are framed differently; where they are not, leave it 0.
+    """
     aspect: float = 0.0
     """Largest stretch of width against height, as a fraction: 0.1 is 1.1 : 1 either way."""
     shift: float = 0.0
@@ -59,7 +62,7 @@ def augment(
     """Pixels in 0 to 1, (B, 1, R, R), to the same: style, geometry, exposure, texture, erasing.
 
     Style comes from an image of the batch, drawn at random; a batch of one keeps its own. Which
-    films are Normal, for `normal_cut`, is said by `targets_B`, 0 or 1; without it none is.
+    films are Normal `targets_B` says, 0 or 1; only `normal_cut` wants to know.
     """
     draw = _Draw(len(x_B1RR), generator, x_B1RR.device)
     x = _style(x_B1RR, config, draw) if config.tones or config.illumination else x_B1RR
@@ -93,11 +96,13 @@ def _style(x_B1RR: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:
 
 
 def _warp(x_B1RR: Tensor, config: AugmentConfig, draw: _Draw, targets_B: Tensor | None) -> Tensor:
-    """Crop, stretch, turn, shift and flip as one affine map, sampled once."""
+    """Crop, cut, stretch, turn, shift and flip as one affine map, sampled once."""
     side = draw.uniform(*config.crop)
     stretch = torch.exp(draw.uniform(-1, 1) * math.log1p(config.aspect) / 2)
     width, height = side * stretch, side / stretch
-    if config.normal_cut and targets_B is not None:
+    if config.normal_cut:
+        if targets_B is None:
+            raise ValueError("normal_cut wants to know which films are Normal")
         kept = 1 - draw.uniform(0, config.normal_cut)
         height = torch.where(targets_B > 0, height, height * kept)
     angle = torch.deg2rad(draw.uniform(-config.rotation, config.rotation))

@@ -2,19 +2,22 @@
 
 A validation split drawn from the training set is exposed and framed as the training films are, and
 says little of how a model reads films from elsewhere. Its films under these shifts say more. They
-are fixed: only the noise is drawn, from a seed of its own, and what becomes of a film does not
-depend on which others are shifted with it.
+are fixed, seeds included, and what becomes of a film does not depend on which others are shifted
+with it. Framing, letters and blur are in parts of the side; grain and JPEG's blocks are of stored
+pixels.
 
-Shapes: B batch, S side of a stored square.
+Shapes: B batch, S side of a stored square, K kinds of shift.
 """
 
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn import functional as F
@@ -35,7 +38,7 @@ def _contrast(factor: float) -> Shift:
 
 def _blur(x: Tensor) -> Tensor:
     """Gaussian, with a standard deviation of a 128th of the side: two pixels of 256."""
-    sigma = x.shape[-1] / 128
+    sigma = max(x.shape[-1] / 128, 0.5)  # less would not reach the next pixel
     blurred: Tensor = TF.gaussian_blur(x, [2 * round(2.5 * sigma) + 1] * 2, [sigma] * 2)
     return blurred
 
@@ -124,13 +127,23 @@ Of a size that a reader of films would notice and not mind.
 """
 
 
-def shift_films(images_BSS: Tensor, rng: np.random.Generator) -> Tensor:
-    """Each film under one shift of every kind, drawn: uint8 (B, S, S) on the CPU to the same."""
+def draw_ways(n_films: int, n_copies: int) -> NDArray[np.int64]:
+    """For each copy of each film a way, of all different ones: (n_films, n_copies, K).
+
+    A way is the place of one shift in each kind. A fixed seed: the same ways every time.
+    """
+    sizes = tuple(len(shifts) for shifts in SHIFTS.values())
+    rng = np.random.default_rng(0)
+    drawn = [rng.choice(math.prod(sizes), n_copies, replace=False) for _ in range(n_films)]
+    return np.stack(np.unravel_index(np.stack(drawn), sizes), axis=-1)
+
+
+def shift_films(images_BSS: Tensor, ways_BK: NDArray[np.int64]) -> Tensor:
+    """Each film in its way, one shift of every kind: uint8 (B, S, S) on the CPU to the same."""
     shifted_B1SS = images_BSS[:, None].clone()
-    for shifts in SHIFTS.values():
-        drawn_B = rng.integers(len(shifts), size=len(images_BSS))
+    for shifts, places_B in zip(SHIFTS.values(), ways_BK.T, strict=True):
         for place, shift in enumerate(shifts.values()):
-            rows = torch.from_numpy(np.flatnonzero(drawn_B == place))
+            rows = torch.from_numpy(np.flatnonzero(places_B == place))
             if len(rows):
                 shifted_B1SS[rows] = shift(shifted_B1SS[rows])
     return shifted_B1SS[:, 0]

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from cxrdiag import __version__
@@ -22,7 +21,7 @@ from cxrdiag.data.augment import augment
 from cxrdiag.data.batches import Split
 from cxrdiag.data.resample import resize
 from cxrdiag.data.store import Store
-from cxrdiag.errors import DataError, TrainingError
+from cxrdiag.errors import DataError
 from cxrdiag.files import write_json, write_text
 from cxrdiag.model.checkpoint import RESUME, save_model
 from cxrdiag.model.classifier import Classifier, ModelInfo, normalise
@@ -38,8 +37,8 @@ from cxrdiag.training.optimisation import (
     loss_function,
     update_average,
 )
-from cxrdiag.training.shifted_validation import ShiftedValidation
 from cxrdiag.training.state import State
+from cxrdiag.training.validation import Validation, non_finite
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,6 @@ class _Job:
     info: ModelInfo
     train: Split
     val: Split
-    shifted: ShiftedValidation
     weights_2: Tensor
     reporter: Reporter
 
@@ -114,21 +112,22 @@ def fit(
         state.restore(run, identity)
     write_text(run / "config.yaml", dump_recipe(recipe))
     write_json(run / "environment.json", describe_environment(device))
+    validation = Validation(job.val, job.info.resolution)
 
     while not _is_finished(state.history, recipe):
         started = time.perf_counter()
         loss, accuracy = _train_epoch(job, state)
         images_per_s = len(job.train) / (time.perf_counter() - started)
         kept = state.average if recipe.training.ema_decay else state.network
-        validation = _validate(job, kept)
+        scores = validation.scores(Classifier(kept.eval(), job.info, device))
         row = Epoch(
             epoch=len(state.history) + 1,
             train_loss=loss,
             train_accuracy=accuracy,
-            val_loss=validation.loss,
-            val_accuracy=validation.accuracy,
-            val_auroc=validation.auroc,
-            shifted_auroc=validation.shifted_auroc,
+            val_loss=scores.loss,
+            val_accuracy=scores.accuracy,
+            val_auroc=scores.auroc,
+            shifted_auroc=scores.shifted_auroc,
             lr=state.optimizer.param_groups[0]["lr"],
             images_per_s=images_per_s,
             seconds=time.perf_counter() - started,
@@ -138,7 +137,7 @@ def fit(
         state.save(run, identity)
         write_history(run / "history.csv", state.history)
         job.reporter.epoch(row)
-    return _finish(job, state, run)
+    return _finish(job, validation, state, run)
 
 
 def _prepare(recipe: Recipe, store: Store, device: torch.device, reporter: Reporter) -> _Job:
@@ -165,8 +164,7 @@ def _prepare(recipe: Recipe, store: Store, device: torch.device, reporter: Repor
         cxrdiag_version=__version__,
     )
     weights_2 = class_weights(train.targets_N, recipe.training.balance)
-    shifted = ShiftedValidation(val, info.resolution)
-    return _Job(recipe, info, train, val, shifted, weights_2, reporter)
+    return _Job(recipe, info, train, val, weights_2, reporter)
 
 
 def _is_finished(history: list[Epoch], recipe: Recipe) -> bool:
@@ -195,7 +193,7 @@ def _train_epoch(job: _Job, state: State) -> tuple[float, float]:
         loss = loss_function(logits_B, targets_B, job.weights_2, config.label_smoothing)
         value = loss.item()
         if not math.isfinite(value):
-            raise _non_finite(f"the loss is {value} at epoch {epoch}, step {step + 1}")
+            raise non_finite(f"the loss is {value} at epoch {epoch}, step {step + 1}")
         state.optimizer.zero_grad()
         loss.backward()
         if config.clip_norm:
@@ -211,41 +209,11 @@ def _train_epoch(job: _Job, state: State) -> tuple[float, float]:
     return losses / seen, hits / seen
 
 
-def _non_finite(message: str) -> TrainingError:
-    hint = "lower training.lr, or set training.precision=fp32"
-    return TrainingError(message, hint=hint, code="non_finite_loss")
-
-
-@dataclass(frozen=True)
-class _Validation:
-    loss: float
-    accuracy: float
-    """At 0.5."""
-    auroc: float
-    shifted_auroc: float
-
-
-def _validate(job: _Job, network: ResNet) -> _Validation:
-    classifier = Classifier(network.eval(), job.info, job.val.device)
-    plain_N = classifier.split_logits(job.val)
-    logits_N = torch.from_numpy(plain_N)
-    if not logits_N.isfinite().all():
-        raise _non_finite("a validation logit is not finite")
-    targets_N = job.val.targets_N.cpu()
-    weights_2 = class_weights(targets_N, balance=True)
-    return _Validation(
-        loss=float(loss_function(logits_N, targets_N, weights_2)),
-        accuracy=float(((logits_N > 0) == (targets_N > 0)).float().mean()),
-        auroc=float(roc_auc_score(targets_N.numpy(), plain_N)),
-        shifted_auroc=job.shifted.auroc(classifier),
-    )
-
-
-def _finish(job: _Job, state: State, run: Path) -> Classifier:
+def _finish(job: _Job, validation: Validation, state: State, run: Path) -> Classifier:
     """Write the model and the curves; nothing is left to resume then."""
     state.network.load_state_dict(state.best)
     classifier = Classifier(state.network.eval(), job.info, job.val.device)
-    threshold = job.shifted.threshold(classifier)
+    threshold = validation.threshold(classifier)
     info = dataclasses.replace(job.info, threshold=threshold, epoch=state.best_epoch)
     save_model(run, state.best, info)
     draw_curves(run / "curves.png", state.history)

@@ -1,0 +1,109 @@
+"""What the validation split says of a network, its films as they are and under acquisition shifts.
+
+Shapes: N films of the split, C shifted copies of each, K kinds of shift, B batch, S side of a
+stored square, R side of the network's input.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import logit
+from sklearn.metrics import roc_auc_score
+
+from cxrdiag.data.batches import Split
+from cxrdiag.data.resample import resize
+from cxrdiag.data.shifts import draw_ways, shift_films
+from cxrdiag.errors import TrainingError
+from cxrdiag.evaluation.threshold import choose_threshold
+from cxrdiag.model.classifier import Classifier
+from cxrdiag.model.probability import probability
+from cxrdiag.training.optimisation import class_weights, loss_function
+
+_COPIES = 3
+_BATCH = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """Of films as they are, but for the last."""
+
+    loss: float
+    """Class-balanced cross-entropy, without smoothing."""
+    accuracy: float
+    """At 0.5."""
+    auroc: float
+    shifted_auroc: float
+    """Of all shifted copies together."""
+
+
+class Validation:
+    """The films of the split, and three copies of each, shifted in different ways; always the same.
+
+    Films of one validation split come from where the training films come from: as they are, nearly
+    every epoch separates them, and the best threshold hugs the normal ones. So the epoch and the
+    threshold are chosen by the copies. They are ranked together: a normal film framed or exposed in
+    one way is set against a pneumonia in another.
+    """
+
+    def __init__(self, val: Split, resolution: int) -> None:
+        self._val = val
+        self._targets_N = val.targets_N.cpu().numpy().astype(np.int64)
+        ways_NCK = draw_ways(len(val), _COPIES)
+        # Rounded to a quarter of the memory of float pixels, in the host's: C * N * R * R bytes.
+        shape = (_COPIES, len(val), resolution, resolution)
+        self._shifted_CNRR = torch.empty(shape, dtype=torch.uint8)
+        for chosen in torch.arange(len(val)).split(_BATCH):
+            images_BSS = val.images(chosen).cpu()
+            for copy, shifted_NRR in enumerate(self._shifted_CNRR):
+                moved_BSS = shift_films(images_BSS, ways_NCK[chosen.numpy(), copy])
+                x_B1RR = resize(moved_BSS, resolution)
+                shifted_NRR[chosen] = (x_B1RR[:, 0] * 255).round().to(torch.uint8)
+
+    def scores(self, classifier: Classifier) -> Scores:
+        """Raises TrainingError on a logit that is not finite."""
+        plain_N = classifier.split_logits(self._val)
+        shifted_CN = self._shifted_logits(classifier)
+        if not (np.isfinite(plain_N).all() and np.isfinite(shifted_CN).all()):
+            raise non_finite("a validation logit is not finite")
+        targets_N, logits_N = torch.from_numpy(self._targets_N), torch.from_numpy(plain_N)
+        weights_2 = class_weights(targets_N, balance=True)
+        return Scores(
+            loss=float(loss_function(logits_N, targets_N.float(), weights_2)),
+            accuracy=float(((plain_N > 0) == (self._targets_N > 0)).mean()),
+            auroc=float(roc_auc_score(self._targets_N, plain_N)),
+            shifted_auroc=float(
+                roc_auc_score(np.tile(self._targets_N, _COPIES), shifted_CN.ravel())
+            ),
+        )
+
+    def threshold(self, classifier: Classifier) -> float:
+        """Probability of highest balanced accuracy on shifted copies (`choose_threshold`).
+
+        A copy of each film at a time, and the mean, in logits: copies of one film are not
+        independent, and are not counted as if they were.
+        """
+        chosen = [
+            logit(choose_threshold(probability(logits_N), self._targets_N))
+            for logits_N in self._shifted_logits(classifier)
+        ]
+        return float(1 / (1 + math.exp(-np.mean(chosen))))
+
+    def _shifted_logits(self, classifier: Classifier) -> NDArray[np.float32]:
+        """(C, N)."""
+        return np.stack(
+            [
+                np.concatenate([classifier.logits(part) for part in shifted_NRR.split(_BATCH)])
+                for shifted_NRR in self._shifted_CNRR
+            ]
+        )
+
+
+def non_finite(message: str) -> TrainingError:
+    """The error of a training that has left the finite numbers."""
+    hint = "lower training.lr, or set training.precision=fp32"
+    return TrainingError(message, hint=hint, code="non_finite_loss")

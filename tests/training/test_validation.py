@@ -1,0 +1,117 @@
+"""Validation: films as they are and their shifted copies, each read with its own target."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.special import expit, logit
+from sklearn.metrics import log_loss, roc_auc_score
+from torch import Tensor, nn
+
+from cxrdiag.data.batches import Split
+from cxrdiag.data.resample import resize
+from cxrdiag.data.shifts import draw_ways, shift_films
+from cxrdiag.data.store import COLUMNS, Store
+from cxrdiag.errors import TrainingError
+from cxrdiag.evaluation.threshold import choose_threshold
+from cxrdiag.model.classifier import Classifier, ModelInfo
+from cxrdiag.training.validation import Validation
+
+CPU = torch.device("cpu")
+N = 300  # three batches
+R = 32
+
+
+class Halves(nn.Module):
+    """Says pneumonia where the left half is brighter than the right."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 4 * (x[..., : R // 2] - x[..., R // 2 :]).mean(dim=(1, 2, 3))[:, None]
+
+
+@pytest.fixture(scope="module")
+def val() -> Split:
+    """Noise, brighter on the left where it is pneumonia, by so little that some are missed."""
+    rng = np.random.default_rng(0)
+    targets = rng.random(N) < 0.7
+    images = rng.integers(60, 160, (N, 64, 64)) + 0.0
+    images[:, :, :32] += rng.normal(np.where(targets, 12, -12), 10)[:, None, None]
+    rows = [
+        (f"{i}.png", "Pneumonia" if t else "Normal", "val", f"p{i}", "", 64, 64, 1, f"{i:064x}")
+        for i, t in enumerate(targets)
+    ]
+    records = pd.DataFrame(rows, columns=list(COLUMNS))
+    fingerprint = hashlib.sha256(b"").hexdigest()
+    pixels = images.clip(0, 255).astype(np.uint8)
+    return Split(Store(Path("none"), pixels, records, {"fingerprint": fingerprint}), "val", CPU)
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    info = ModelInfo(
+        arch="resnet18", image_size=64, resolution=R, mean=0.5, std=0.25, threshold=0.5
+    )
+    return Classifier(Halves(), info, CPU)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def validation(val: Split) -> Validation:
+    return Validation(val, R)
+
+
+def test_scores_are_scikit_learns(
+    val: Split, classifier: Classifier, validation: Validation
+) -> None:
+    targets = val.targets_N.numpy()
+    plain = classifier.logits(val.images(torch.arange(N)))
+    scores = validation.scores(classifier)
+    weights = np.where(targets > 0, 1 / targets.sum(), 1 / (1 - targets).sum())
+    expected = log_loss(targets, expit(plain.astype(np.float64)), sample_weight=weights)
+    assert scores.loss == pytest.approx(expected, rel=1e-5)
+    assert scores.accuracy == pytest.approx(((plain > 0) == targets).mean())
+    assert scores.auroc == pytest.approx(roc_auc_score(targets, plain))
+    assert 0.8 < scores.auroc < 0.999
+
+
+def test_shifted_films_keep_their_targets_and_are_ranked_and_cut_together(
+    val: Split, classifier: Classifier, validation: Validation
+) -> None:
+    targets = val.targets_N.numpy().astype(int)
+    images, ways = val.images(torch.arange(N)), draw_ways(N, 3)
+    copies = [resize(shift_films(images, ways[:, c]), R)[:, 0].mul(255).round() for c in range(3)]
+    logits = [classifier.logits(copy.to(torch.uint8)) for copy in copies]
+    shifted_auroc = validation.scores(classifier).shifted_auroc
+    expected = roc_auc_score(np.tile(targets, 3), np.concatenate(logits))
+    assert shifted_auroc == pytest.approx(expected, abs=1e-6)
+    assert 0.8 < shifted_auroc < 0.999  # shuffled targets would give a half
+    cuts = [logit(choose_threshold(expit(one.astype(np.float64)), targets)) for one in logits]
+    assert logit(validation.threshold(classifier)) == pytest.approx(np.mean(cuts), abs=1e-5)
+    assert np.ptp(cuts) > 1e-3
+
+
+def test_a_logit_that_is_not_finite_is_an_error(
+    classifier: Classifier, validation: Validation
+) -> None:
+    broken = dataclasses.replace(classifier.info, mean=float("nan"))
+    with pytest.raises(TrainingError) as e:
+        validation.scores(dataclasses.replace(classifier, info=broken))
+    assert e.value.code == "non_finite_loss"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_the_gpu_validates_as_the_cpu_does(
+    val: Split, classifier: Classifier, validation: Validation
+) -> None:
+    device = torch.device("cuda")
+    there = Validation(Split(val._store, "val", device), R)
+    moved = dataclasses.replace(classifier, device=device)
+    expected = validation.scores(classifier)
+    assert there.scores(moved).shifted_auroc == pytest.approx(expected.shifted_auroc, abs=1e-4)
+    assert there.threshold(moved) == pytest.approx(validation.threshold(classifier), abs=1e-3)
