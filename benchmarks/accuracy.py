@@ -45,6 +45,8 @@ def main() -> None:
                 recipe, [f"training.seed={seed}"]
             ):
                 sys.exit(f"{run} was trained with another {recipe}: choose a new --work")
+            if "shifted_auroc" not in (run / "history.csv").read_text():
+                sys.exit(f"{run} was chosen by another rule: choose a new --work")
             if not (run / "metrics.json").exists():
                 cxrdiag("eval", "--data", store, "--run", run)
             write_results(runs)

@@ -1,4 +1,4 @@
-"""How far a run's answer hangs on how a film was framed and exposed: validation films, shifted.
+"""How far a run's answer hangs on how a film was framed, exposed, handled: validation, shifted.
 
     python benchmarks/shifts.py --data STORE [--native STORE] RUN [RUN ...]
 
@@ -6,13 +6,14 @@ What of a film is in view, its width against its height and its gray levels tell
 it was taken, not whether there is pneumonia. Shifting all films alike hardly shows what a network
 makes of that, because all logits move together. So under each of the package's acquisition shifts
 (cxrdiag.data.shifts) the films of one class are shifted, and ranked against the other class's as
-they are.
+they are. These are the shifts by which epoch and threshold were chosen, one at a time: they show
+what a network leans on, and are no independent evidence of how good it is.
 
 Reads the validation split. `--native` names a store of files that nobody has resized before: there
 the width over the height of training and validation films is set against the label by itself.
 Writes benchmarks/results/shifts.json, and prints a table.
 
-Shapes: N films of the split, S side of a stored square.
+Shapes: N films of the split, B batch, S side of a stored square.
 """
 
 import argparse

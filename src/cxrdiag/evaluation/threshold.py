@@ -8,10 +8,10 @@ from sklearn.metrics import roc_curve
 
 
 def choose_threshold(probabilities_N: NDArray[np.float64], targets_N: NDArray[np.int64]) -> float:
-    """The threshold of highest balanced accuracy on validation, 0 to 1.
+    """The threshold of highest balanced accuracy on these images, 0 to 1.
 
-    On a validation split that is nearly separable a wide range of thresholds is as good as the
-    best, and its ends hang on single images. So: of the range of thresholds about the best in
+    Where a network nearly separates them, a wide range of thresholds is as good as the best, and
+    its ends hang on single images. So: of the range of thresholds about the best in
     which balanced accuracy stays within one standard error of the highest, the middle, in logits.
     Both classes must be there.
     """
