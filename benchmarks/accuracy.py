@@ -152,7 +152,7 @@ def markdown(document: dict) -> str:
     lines += [
         "",
         f"Mean ± standard deviation over seeds, on the {document['test_images']} official test",
-        "images, threshold from validation, each run evaluated once. The size of the test set",
+        "images, threshold from shifted validation, each evaluated once. The size of the test set",
         f"leaves one run's accuracy a 95 % interval of up to ±{half:.3f}.",
         f"Minutes of training and validation on {machine['cores']} cores of an",
         f"{machine['processor']}, torch {machine['torch'].partition('+')[0]}, {', '.join(days)},",
