@@ -37,7 +37,18 @@ def test_a_file_alone_and_in_a_batch(predictor: Predictor, films: list[Path]) ->
     assert [result.file for result in together] == [str(film) for film in films]
     assert _probabilities(together) == pytest.approx([d.probability for d in alone], abs=1e-6)
     assert len(set(np.round(_probabilities(together), 5))) > 30
-    assert {d.label for d in alone} == {"Normal", "Pneumonia"}
+
+
+def test_the_label_is_pneumonia_from_the_threshold(trained_run: Path, films: list[Path]) -> None:
+    predictor = cxrdiag.load(trained_run, device="cpu")
+    middle = float(np.median(_probabilities(list(predictor.diagnose_all(films)))))
+    info = dataclasses.replace(predictor.classifier.info, threshold=middle)
+    predictor.classifier = dataclasses.replace(predictor.classifier, info=info)
+    diagnoses = [predictor.diagnose(film) for film in films]
+    assert {d.label for d in diagnoses} == {"Normal", "Pneumonia"}
+    for d in diagnoses:
+        assert d.probability is not None
+        assert (d.label == "Pneumonia") == (d.probability >= middle)
 
 
 def test_the_order_of_files_is_kept(predictor: Predictor, films: list[Path]) -> None:
