@@ -25,6 +25,7 @@ from cxrdiag.model.resnet import ResNet
 CPU = torch.device("cpu")
 INFO = ModelInfo(
     arch="resnet18",
+    width=16,
     image_size=256,
     resolution=112,
     mean=0.1 + 0.2,
@@ -42,7 +43,7 @@ INFO = ModelInfo(
 @pytest.fixture(scope="module")
 def weights() -> dict[str, Tensor]:
     torch.manual_seed(3)
-    network = to_device(ResNet("resnet18"), CPU)  # channels last, as they are trained
+    network = to_device(ResNet("resnet18", width=16), CPU)  # channels last, as they are trained
     network(torch.randn(4, 1, 64, 64))  # statistics that are not those of a fresh network
     return network.state_dict()
 
@@ -189,6 +190,8 @@ def test_a_model_json_that_is_no_json_object_is_refused(folder: Path, text: str)
         ("std", 0),
         ("std", -0.2),
         ("std", None),
+        ("width", 0),
+        ("width", 1025),
         ("threshold", "0.5"),
         ("threshold", 1.5),
         ("threshold", float("nan")),

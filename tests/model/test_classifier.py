@@ -27,7 +27,7 @@ def classifier() -> Classifier:
             torch.nn.init.uniform_(module.weight, 0.5, 1.5)  # the last of a block starts at zero
     network(torch.randn(8, 1, 64, 64))
     info = ModelInfo(
-        arch="resnet18", image_size=96, resolution=64, mean=0.4, std=0.2, threshold=0.5
+        arch="resnet18", width=64, image_size=96, resolution=64, mean=0.4, std=0.2, threshold=0.5
     )
     return Classifier(network.eval(), info, CPU)
 

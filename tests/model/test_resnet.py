@@ -61,6 +61,19 @@ def test_copied_weights_give_torchvisions_logits(arch: str) -> None:
     torch.testing.assert_close(logits_gray, expected_gray, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("arch", ["resnet18", "resnet50"])
+def test_half_the_width_halves_every_channel_but_input_and_output(arch: str) -> None:
+    with torch.device("meta"):
+        full, half = ResNet(arch, 3, 5).state_dict(), ResNet(arch, 3, 5, width=32).state_dict()
+    assert list(half) == list(full)
+    for name, weight in full.items():
+        fixed = {"conv1.weight": (1,), "fc.weight": (0,), "fc.bias": (0,)}.get(name, ())
+        expected = [
+            n // 2 if axis < 2 and axis not in fixed else n for axis, n in enumerate(weight.shape)
+        ]
+        assert list(half[name].shape) == expected, name
+
+
 def test_training_mode_gives_torchvisions_gradients() -> None:
     theirs = _torchvision("resnet18").train()
     ours = ResNet("resnet18", n_channels=3, n_outputs=1000).train()

@@ -80,7 +80,11 @@ _RECIPES = st.builds(
         noise=_floats(0, 1),
         erase=_floats(0, 1),
     ),
-    model=st.builds(ModelConfig, arch=st.sampled_from(["resnet18", "resnet152"])),
+    model=st.builds(
+        ModelConfig,
+        arch=st.sampled_from(["resnet18", "resnet152"]),
+        width=st.integers(1, 1024),
+    ),
     training=st.builds(
         TrainingConfig,
         epochs=st.integers(1, 100_000),

@@ -26,7 +26,7 @@ from cxrdiag.data.store import COLUMNS, Store, open_store
 from cxrdiag.errors import DataError, ModelError, TrainingError
 from cxrdiag.model.checkpoint import load_model
 from cxrdiag.model.probability import probability
-from cxrdiag.training.config import DataConfig, Recipe, TrainingConfig, load_recipe
+from cxrdiag.training.config import DataConfig, ModelConfig, Recipe, TrainingConfig, load_recipe
 from cxrdiag.training.history import Epoch
 from cxrdiag.training.trainer import Reporter, Step, fit
 from cxrdiag.training.validation import Validation
@@ -40,6 +40,7 @@ ADAMW = Recipe(
     augment=AugmentConfig(
         crop=(0.8, 1.1), normal_cut=0.1, rotation=10, flip=0.5, gamma=0.2, tones=0.3, erase=0.3
     ),
+    model=ModelConfig(width=16),
     training=TrainingConfig(
         epochs=N_EPOCHS,
         batch_size=20,

@@ -55,7 +55,7 @@ def val() -> Split:
 @pytest.fixture(scope="module")
 def classifier() -> Classifier:
     info = ModelInfo(
-        arch="resnet18", image_size=64, resolution=R, mean=0.5, std=0.25, threshold=0.5
+        arch="resnet18", width=64, image_size=64, resolution=R, mean=0.5, std=0.25, threshold=0.5
     )
     return Classifier(Halves(), info, CPU)  # type: ignore[arg-type]
 

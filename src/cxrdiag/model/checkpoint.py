@@ -52,7 +52,7 @@ def load_model(folder: Path, device: torch.device) -> Classifier:
             hint="the two files must come from one training: copy both, or train again",
             code="weights_mismatch",
         )
-    network = ResNet(info.arch)
+    network = ResNet(info.arch, width=info.width)
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
@@ -122,6 +122,7 @@ def _check(info: ModelInfo) -> None:
         if isinstance(value, bool) or not isinstance(value, kinds[str(field.type)]):
             raise ValueError(f"{field.name} is {value!r}, not {field.type}")
     numbers = {
+        "width": 1 <= info.width <= 1024,
         "image_size": 16 <= info.image_size <= 4096,
         "resolution": 16 <= info.resolution <= 4096,
         "mean": math.isfinite(info.mean),

@@ -27,6 +27,8 @@ class ModelInfo:
 
     arch: str
     """One of cxrdiag.model.resnet.ARCHITECTURES."""
+    width: int
+    """Channels of its first stage."""
     image_size: int
     """Side in pixels of the decoded square (`image.decode`)."""
     resolution: int

@@ -84,20 +84,25 @@ class ResNet(nn.Module):
     """A network of table 1 of the paper, `arch` one of ARCHITECTURES.
 
     Input: float (B, n_channels, H, W), normalised. Output: logits, float (B, n_outputs).
-    The last feature map is H/32 x W/32.
+    The last feature map is H/32 x W/32. `width` is the channels of the first stage, 64 in the
+    paper; each stage has twice those of the one before.
     """
 
-    def __init__(self, arch: str = "resnet18", n_channels: int = 1, n_outputs: int = 1) -> None:
+    def __init__(
+        self, arch: str = "resnet18", n_channels: int = 1, n_outputs: int = 1, width: int = 64
+    ) -> None:
         super().__init__()
         block, depths = ARCHITECTURES[arch]
-        self.conv1 = _conv(n_channels, 64, 7, stride=2)
-        self.bn1 = nn.BatchNorm2d(64)
+        widths = [width, 2 * width, 4 * width, 8 * width]
+        n_out = [w * block.expansion for w in widths]
+        self.conv1 = _conv(n_channels, width, 7, stride=2)
+        self.bn1 = nn.BatchNorm2d(width)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = _stage(block, 64, 64, depths[0], stride=1)
-        self.layer2 = _stage(block, 64 * block.expansion, 128, depths[1], stride=2)
-        self.layer3 = _stage(block, 128 * block.expansion, 256, depths[2], stride=2)
-        self.layer4 = _stage(block, 256 * block.expansion, 512, depths[3], stride=2)
-        self.fc = nn.Linear(512 * block.expansion, n_outputs)
+        self.layer1 = _stage(block, width, widths[0], depths[0], stride=1)
+        self.layer2 = _stage(block, n_out[0], widths[1], depths[1], stride=2)
+        self.layer3 = _stage(block, n_out[1], widths[2], depths[2], stride=2)
+        self.layer4 = _stage(block, n_out[2], widths[3], depths[3], stride=2)
+        self.fc = nn.Linear(n_out[3], n_outputs)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):  # He et al. 2015, arXiv 1502.01852
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

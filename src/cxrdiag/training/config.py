@@ -36,6 +36,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "augment.sharpness": (0, 1),
     "augment.noise": (0, 1),
     "augment.erase": (0, 1),
+    "model.width": (1, 1024),
     "training.epochs": (1, 100_000),
     # Batch norm needs two images a batch; an odd number of images in twos leaves one alone.
     "training.batch_size": (3, 65_536),
@@ -65,6 +66,8 @@ class ModelConfig:
 
     arch: Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"] = "resnet18"
     """Table 1 of He et al. 2015."""
+    width: int = 64
+    """Channels of the first stage, 64 there; the cost of a step grows with its square."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +99,7 @@ class TrainingConfig:
     patience: int = 0
     """Stop after so many epochs without a higher AUROC on shifted validation; 0: never."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
-    """bf16 autocast where the hardware computes it."""
+    """Of training and of the scores after each epoch; auto: bf16 where the hardware computes it."""
     seed: int = 0
     """Of the first weights, the order of the images and their augmentation."""
 

@@ -101,7 +101,7 @@ def fit(
     """
     job = _prepare(recipe, store, device, reporter or Reporter())
     torch.manual_seed(recipe.training.seed)
-    network = to_device(ResNet(recipe.model.arch), device)
+    network = to_device(ResNet(recipe.model.arch, width=recipe.model.width), device)
     state = State(network, copy.deepcopy(network), build_optimizer(network, recipe.training))
     identity = {
         "recipe": dataclasses.asdict(recipe),
@@ -119,7 +119,8 @@ def fit(
         loss, accuracy = _train_epoch(job, state)
         images_per_s = len(job.train) / (time.perf_counter() - started)
         kept = state.average if recipe.training.ema_decay else state.network
-        scores = validation.scores(Classifier(kept.eval(), job.info, device))
+        with autocast(device, recipe.training.precision):
+            scores = validation.scores(Classifier(kept.eval(), job.info, device))
         row = Epoch(
             epoch=len(state.history) + 1,
             train_loss=loss,
@@ -153,6 +154,7 @@ def _prepare(recipe: Recipe, store: Store, device: torch.device, reporter: Repor
     mean, std = train.pixel_statistics()
     info = ModelInfo(
         arch=recipe.model.arch,
+        width=recipe.model.width,
         image_size=store.image_size,
         resolution=recipe.data.resolution,
         mean=mean,
