@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,24 @@ def test_a_writer_that_writes_nothing_is_an_error(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_link_to_a_file_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "a.csv").write_text("old")
+    (tmp_path / "a.csv").symlink_to(tmp_path / "disk" / "a.csv")
+    write_text(tmp_path / "a.csv", "new")
+    assert (tmp_path / "a.csv").is_symlink()
+    assert _tree(tmp_path / "disk") == {"a.csv": b"new"}
+
+
+def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with ThreadPoolExecutor() as pool:
+        read = pool.submit((tmp_path / "pipe").read_text)
+        write_text(tmp_path / "pipe", "a,b\n")
+        assert read.result(timeout=10) == "a,b\n"
+    assert (tmp_path / "pipe").is_fifo()
+
+
 def test_text_and_json_are_utf8_with_unix_line_ends(tmp_path: Path) -> None:
     write_text(tmp_path / "a.csv", "é\n")
     write_json(tmp_path / "a.json", {"σ": 1.5, "none": None})
@@ -102,6 +121,17 @@ def test_a_folder_that_fails_leaves_what_was_there(tmp_path: Path, there: bool) 
         _half_written(folder / "a")
     assert sorted(tmp_path.rglob("*")) == before
     assert not there or (path / "a").read_text() == "old"
+
+
+def test_what_a_killed_process_of_the_same_number_left_is_no_obstacle(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "store") as left:
+        pass
+    left.mkdir()
+    (left / "half").touch()
+    with new_folder(tmp_path / "store") as folder:
+        (folder / "a").write_text("a")
+        assert folder == left
+    assert _tree(tmp_path) == {"store/a": b"a"}
 
 
 def test_a_folder_is_as_readable_as_mkdir_makes_it(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_the_main_job(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     _train_interrupted_and_resumed(folder)
     refused = _cxrdiag(folder, "train", "--recipe", "smoke", "--run", RUN, code=2)
-    assert refused.stderr.startswith(f"error: {RUN}: this run exists already")
+    assert refused.stderr.startswith(f"error: {RUN}: this folder holds something already")
     assert (folder / "runs").is_dir()
     assert [path.name for path in (folder / "runs").iterdir()] == ["smoke-1"]
 

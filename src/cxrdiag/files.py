@@ -27,10 +27,15 @@ def write_file(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then move it into place at once.
 
     A reader sees the old file or the new one, never a part. On any failure the old
-    file is untouched and the temporary one is removed. Raises OSError as the system does.
+    file is untouched and the temporary one is removed. A device or a pipe, such as /dev/stdout, is
+    written to as it is. Raises OSError as the system does.
     """
     if not path.name:  # "." or "/", which with_name would not take
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        write(path)
+        return
+    path = path.resolve()  # a link is followed, not replaced
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix is kept: matplotlib and others choose the format by it.
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
@@ -64,6 +69,8 @@ def new_folder(path: Path) -> Iterator[Path]:
     path = path.resolve()  # a link is followed, not replaced
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    # One that is there is of a killed process that had this number: in containers they repeat.
+    shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:
         yield temporary

@@ -31,6 +31,7 @@ CASES: dict[str, tuple[str, int, str, list[str]]] = {
     "bad override": ("train --set lr=1", 2, "bad_override", ["lr=1", "section.key=value"]),
     "unknown device": ("train --device tpu", 2, "unknown_device", ["tpu", "cuda"]),
     "run exists": ("train --run runs/tiny", 2, "run_exists", ["runs/tiny", "--run"]),
+    "run is a folder of mine": ("train --run mine", 2, "run_exists", ["mine", "another --run"]),
     "nothing to resume": ("train --resume --run gone", 4, "nothing_to_resume", ["gone"]),
     "no run to resume": ("train --resume", 4, "no_run", ["runs", "--run"]),
     "no run to evaluate": ("eval --run gone", 4, "no_model", ["gone", "cxrdiag train"]),
@@ -86,6 +87,8 @@ def disorder(desk: Path, damaged_runs: Path, films: list[Path]) -> Path:
     """A folder of things that are not what they should be."""
     (desk / "film.jpeg").write_bytes(films[0].read_bytes())
     (desk / "empty").mkdir()
+    (desk / "mine").mkdir()
+    (desk / "mine" / "config.yaml").write_text("training: {lr: 1}")
     for run in damaged_runs.iterdir():
         (desk / run.name).symlink_to(run)
     return desk
@@ -120,6 +123,13 @@ def test_one_line_and_its_exit_code(
     assert error["message"] in first
     assert error["path"] is None or first.startswith(f"error: {error['path']}: ")
     assert _contents(disorder) == before
+
+
+def test_a_training_that_fails_at_once_leaves_no_run(desk: Path, cxrdiag_command) -> None:
+    explosive = ["--recipe", "smoke", "--set", "training.lr=1000", "--set", "training.warmup=0"]
+    outcome = cxrdiag_command("train", *explosive, "--set", "training.precision=fp32")
+    assert (outcome.code, "lower training.lr" in outcome.err) == (5, True)
+    assert [path.name for path in (desk / "runs").iterdir()] == ["tiny"]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

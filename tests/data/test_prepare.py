@@ -226,6 +226,20 @@ def test_a_refused_data_set_leaves_no_trace(
     assert [path.name for path in work.iterdir()] == ["store"] * earlier
 
 
+@pytest.mark.parametrize("name", [".git", ".gitkeep", "images.npy", "records.csv", "notes.txt"])
+def test_a_folder_that_holds_something_else_is_never_replaced(
+    source: Path, tmp_path: Path, name: str
+) -> None:
+    out = tmp_path / "mine"
+    out.mkdir()
+    (out / name).write_text("somebody's")
+    (out / ".DS_Store").touch()
+    error = refused(source, out)
+    assert (error.code, error.path) == ("not_a_store", out)
+    assert name in error.message
+    assert (out / name).read_text() == "somebody's"
+
+
 def test_an_interruption_leaves_no_trace(source: Path, tmp_path: Path) -> None:
     out = tmp_path / "work" / "store"
     prepare(source, out, size=SIZE)

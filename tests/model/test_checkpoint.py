@@ -120,6 +120,22 @@ def test_weights_of_another_training_are_refused(
     assert "copy both" in error.hint
 
 
+def test_a_width_that_is_not_the_weights_is_refused(folder: Path) -> None:
+    _edit(folder, width=1024)  # three billion weights: refused before they take any memory
+    error = _refused(folder)
+    assert error.code == "weights_mismatch"
+    assert "resnet18 of width 1024" in error.message
+
+
+def test_a_model_that_names_no_width_has_the_papers(tmp_path: Path) -> None:
+    info = dataclasses.replace(INFO, width=64)
+    save_model(tmp_path, ResNet("resnet18").state_dict(), info)
+    document = json.loads((tmp_path / "model.json").read_text())
+    del document["width"]
+    (tmp_path / "model.json").write_text(json.dumps(document))
+    assert load_model(tmp_path, CPU).info == info
+
+
 def test_one_flipped_bit_is_refused(folder: Path) -> None:
     path = folder / "model.safetensors"
     data = bytearray(path.read_bytes())
@@ -209,7 +225,9 @@ def test_a_field_nothing_can_be_computed_with_is_refused(
     assert _refused(folder).code == "damaged_model"
 
 
-@pytest.mark.parametrize("name", [*dataclasses.asdict(INFO), "weights_sha256", "version"])
+@pytest.mark.parametrize(
+    "name", [*sorted({*dataclasses.asdict(INFO)} - {"width"}), "weights_sha256", "version"]
+)
 def test_a_missing_field_is_refused(folder: Path, name: str) -> None:
     document = json.loads((folder / "model.json").read_text())
     del document[name]

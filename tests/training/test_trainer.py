@@ -415,3 +415,15 @@ def test_a_store_without_validation_images_is_refused(separable: Store, tmp_path
     with pytest.raises(DataError) as e:
         fit(PLAIN, dataclasses.replace(separable, records=records), tmp_path, device=CPU)
     assert e.value.code == "empty_split"
+
+
+def test_epochs_are_scored_in_the_number_format_of_the_training(
+    store: Store, tmp_path: Path
+) -> None:
+    recipe = _change(SGD, precision="bf16", epochs=1)
+    classifier = fit(recipe, store, tmp_path / "run", device=CPU)
+    validation = Validation(Split(store, "val", CPU), 32)
+    written = float(_history(tmp_path / "run")[0]["val_loss"])
+    with torch.autocast("cpu", torch.bfloat16):
+        assert written == pytest.approx(validation.scores(classifier).loss, rel=1e-5)
+    assert written != pytest.approx(validation.scores(classifier).loss, rel=1e-5)

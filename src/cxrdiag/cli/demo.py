@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import shlex
 import shutil
 import time
+from collections.abc import Callable
+from json import loads
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from cxrdiag.cli.options import Device
+from cxrdiag.cli.options import Device, Json
 from cxrdiag.errors import UsageError
 
-_FOLDERS = ("coronahack", "prepared", "runs", "heatmaps")
+_FOLDERS = ("coronahack", "prepared", "runs/demo", "heatmaps")
+_OVERRIDES = [
+    "training.epochs=24",
+    "training.batch_size=32",
+    "augment.crop=[0.9,1.1]",  # phantoms are framed alike, whatever they show, and are few
+    "augment.normal_cut=0",
+    "augment.aspect=0.1",
+    "augment.shift=0.05",
+    "augment.erase=0.1",
+]
 
 
 def demo(
@@ -22,6 +35,7 @@ def demo(
     seed: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, help="Of the phantoms and the training.")
     ] = 0,
+    json: Json = False,
 ) -> None:
     """Show the whole way on synthetic chest X-rays: minutes on two cores, no data needed.
 
@@ -29,15 +43,25 @@ def demo(
     """
     from cxrdiag.cli import evaluate, predict, prepare, train
     from cxrdiag.cli.console import out as console
-    from cxrdiag.cli.console import progress_bar
+    from cxrdiag.cli.console import print_json, progress_bar
     from cxrdiag.data.phantom.dataset import write_coronahack
 
     source, store, run, heatmaps = (out / name for name in _FOLDERS)
-    run = run / "demo"
+    documents: dict[str, Any] = {}
+
+    def step(number: str, command: Callable[..., None], *typed: object, **options: Any) -> None:
+        name = str(typed[0])
+        if json:
+            documents[name] = _document(command, **options)
+        else:
+            _announce(number, *typed)
+            command(**options)
+
     _clear(out)
     started = time.perf_counter()
-    console.print("\n1/5 drawing phantoms in the CoronaHack layout", style="bold")
-    with progress_bar(quiet=False) as bar:
+    if not json:
+        console.print("\n1/5 drawing phantoms in the CoronaHack layout", style="bold")
+    with progress_bar(quiet=json) as bar:
         task = bar.add_task("drawing", total=None, note="")
         write_coronahack(
             source,
@@ -47,28 +71,34 @@ def demo(
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     on = [] if device == "auto" else ["--device", device]
-    _announce("2/5", "prepare", "--kaggle-dir", source, "--out", store)
-    prepare.prepare(kaggle_dir=source, out=store)
-    overrides = [
-        "training.epochs=24",
-        "training.batch_size=32",
-        "augment.crop=[0.9,1.1]",  # phantoms are framed alike, whatever they show, and are few
-        "augment.normal_cut=0",
-        "augment.aspect=0.1",
-        "augment.shift=0.05",
-        "augment.erase=0.1",
-    ]
-    sets = [word for override in overrides for word in ("--set", override)]
-    _announce("3/5", "train", "--data", store, "--run", run, "--seed", seed, *sets, *on)
-    train.train(data=store, run=run, device=device, seed=seed, set_=overrides)
-    _announce("4/5", "eval", "--run", run, "--data", store, *on)
-    evaluate.evaluate(run=run, data=store, device=device)
+    where = ["--kaggle-dir", source, "--out", store]
+    step("2/5", prepare.prepare, "prepare", *where, kaggle_dir=source, out=store)
+    sets = [word for override in _OVERRIDES for word in ("--set", override)]
+    where = ["--data", store, "--run", run, "--seed", seed, *sets, *on]
+    options: dict[str, Any]
+    options = {"data": store, "run": run, "seed": seed, "set_": _OVERRIDES, "device": device}
+    step("3/5", train.train, "train", *where, **options)
+    where = ["--run", run, "--data", store, *on]
+    step("4/5", evaluate.evaluate, "eval", *where, run=run, data=store, device=device)
     films = sorted(source.glob("**/test/*.jpeg"))[:: 300 // 4]
-    _announce("5/5", "predict", *films, "--run", run, "--heatmap", heatmaps, *on)
-    predict.predict(files=films, run=run, heatmap=heatmaps, device=device)
-    console.print(f"\ndone in {time.perf_counter() - started:.0f} s; look at")
-    for path in (run / "curves.png", run / "roc.png", run / "confusion.png", heatmaps):
+    where = [*films, "--run", run, "--heatmap", heatmaps, *on]
+    options = {"files": films, "run": run, "heatmap": heatmaps, "device": device}
+    step("5/5", predict.predict, "predict", *where, **options)
+    seconds = time.perf_counter() - started
+    figures = [run / "curves.png", run / "roc.png", run / "confusion.png", heatmaps]
+    if json:
+        print_json({"seconds": seconds, "figures": [str(path) for path in figures], **documents})
+        return
+    console.print(f"\ndone in {seconds:.0f} s; look at")
+    for path in figures:
         console.print(f"  {path}")
+
+
+def _document(command: Callable[..., None], **options: Any) -> Any:
+    """What the command prints with --json."""
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        command(**options, json=True)
+    return loads(printed.getvalue())
 
 
 def _clear(out: Path) -> None:

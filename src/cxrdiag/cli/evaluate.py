@@ -19,7 +19,7 @@ def evaluate(
 ) -> None:
     """Evaluate a run, at the threshold that training chose on validation.
 
-    Each evaluation on test is counted in the run's metrics.json.
+    Each evaluation on test is counted in the run's test_evaluations.json.
     """
     from cxrdiag import runs
     from cxrdiag.cli.console import err, print_json

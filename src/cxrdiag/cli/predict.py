@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import errno
 import io
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -39,8 +41,10 @@ def predict(
     from cxrdiag.files import write_file
     from cxrdiag.inference.predictor import Diagnosis, Failure, expand
 
+    if csv_file is not None and csv_file.is_dir():  # before the work, not after it
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(csv_file))
     predictor = cxrdiag.load(run, device)
-    paths = expand(files)
+    paths = expand(files, heatmap)
     results: list[Diagnosis | Failure] = []
     with progress_bar(quiet=json or len(paths) < 64) as bar:
         task = bar.add_task("reading X-rays", total=len(paths), note="")

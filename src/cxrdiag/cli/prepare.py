@@ -74,7 +74,7 @@ def _download() -> Path:
     except ImportError as error:
         raise UsageError(
             "--download needs kagglehub",
-            hint="pip install 'cxrdiag[download]', or unzip the data set and give --kaggle-dir",
+            hint="pip install kagglehub, or unzip the data set and give --kaggle-dir",
             code="no_kagglehub",
         ) from error
     try:

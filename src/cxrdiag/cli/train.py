@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -83,9 +84,9 @@ def train(
             )
         recipe = str(run / "config.yaml")
     config = load_recipe(recipe or "default", overrides)
-    if run and not resume and (runs.is_finished(run) or runs.is_interrupted(run)):
+    if run and not resume and run.exists() and any(run.iterdir()):
         raise UsageError(
-            "this run exists already",
+            "this folder holds something already",
             path=run,
             hint="choose another --run"
             + (", or go on with it: --resume" if runs.is_interrupted(run) else ""),
@@ -109,6 +110,10 @@ def train(
                 message = "interrupted before the first epoch was saved: nothing to resume"
             err.print(message, soft_wrap=True)
             raise
+        finally:
+            if not (runs.is_finished(run) or runs.is_interrupted(run)):
+                # Nothing that could be used or resumed is in it, and nothing else was before.
+                shutil.rmtree(run, ignore_errors=True)
     _show_result(run, data, json, seconds=time.perf_counter() - started)
 
 

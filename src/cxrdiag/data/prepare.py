@@ -122,9 +122,9 @@ def _refuse_foreign(out: Path) -> None:
     """A store replaces what was at `out`: only an earlier store, or nothing, may be there."""
     if not out.exists():
         return
-    # A desktop leaves hidden files, such as .DS_Store, in any folder it shows.
     inside = {path.name for path in out.iterdir()} if out.is_dir() else {out.name}
-    other = {name for name in inside - FILES if not name.startswith(".") or not out.is_dir()}
+    ours = FILES if (out / "store.json").is_file() else frozenset()
+    other = inside - ours - {".DS_Store"}  # which a desktop leaves in any folder it shows
     if other:
         raise DataError(
             f"is there already and is more than a store: {min(other)!r}",

@@ -46,7 +46,7 @@ class Store:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over every record and its file's SHA-256: two stores of one source agree."""
+        """SHA-256 of records.csv: names, labels, splits, and each file's SHA-256."""
         return str(self.info["fingerprint"])
 
     def rows(self, split: str) -> NDArray[np.int64]:

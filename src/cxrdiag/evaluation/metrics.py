@@ -28,7 +28,7 @@ _Score = Callable[[NDArray[np.bool_], Float1D, Float1D], float]
 
 
 def compute_metrics(predictions: pd.DataFrame, threshold: float, seed: int = 0) -> dict[str, Any]:
-    """All metrics of a split, flat, under the names that metrics.json documents.
+    """All metrics of a split, flat, under the names of metrics.json.
 
     `predictions` has the columns label, patient, name, subtype and probability (0 to 1); an image
     is called Pneumonia from `threshold` on. `x_ci95` is the 95 % interval of `x`, [low, high].

@@ -117,14 +117,21 @@ class Predictor:
         return diagnoses
 
 
-def expand(files: Sequence[Path]) -> list[Path]:
-    """Files as they are, folders as the images below them; a folder without any, as it is."""
+def expand(files: Sequence[Path], heatmap_dir: Path | None = None) -> list[Path]:
+    """Files as they are, folders as the images below them; a folder without any, as it is.
+
+    Where `heatmap_dir` lies in one of the folders, what it holds are maps and no X-rays.
+    """
+    maps = None if heatmap_dir is None else heatmap_dir.resolve()
     paths: list[Path] = []
     for file in files:
         try:
-            paths += (find_images(file) if file.is_dir() else []) or [file]
+            found = find_images(file) if file.is_dir() else []
         except DataError:  # said where the file is read
-            paths.append(file)
+            found = []
+        if file.resolve() != maps:
+            found = [path for path in found if maps not in path.resolve().parents]
+        paths += found or [file]
     return paths
 
 

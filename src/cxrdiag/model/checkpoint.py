@@ -52,14 +52,17 @@ def load_model(folder: Path, device: torch.device) -> Classifier:
             hint="the two files must come from one training: copy both, or train again",
             code="weights_mismatch",
         )
-    network = ResNet(info.arch, width=info.width)
+    with torch.device("meta"):  # takes no memory: what model.json says may be far from the weights
+        network = ResNet(info.arch, width=info.width)
     try:
-        network.load_state_dict(weights)
+        network.load_state_dict(weights, assign=True)
     except RuntimeError as error:
         raise ModelError(
-            f"the weights do not fit {info.arch}", path=folder / WEIGHTS, code="weights_mismatch"
+            f"the weights do not fit {info.arch} of width {info.width}",
+            path=folder / WEIGHTS,
+            code="weights_mismatch",
         ) from error
-    return Classifier(to_device(network, device).eval(), info, device)
+    return Classifier(to_device(network.float(), device).eval(), info, device)
 
 
 def save_resume(folder: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
@@ -105,6 +108,7 @@ def _read_info(path: Path) -> tuple[ModelInfo, str]:
                 hint="made by a newer cxrdiag? update this one",
                 code="model_version",
             )
+        document.setdefault("width", 64)  # not written while there was no other
         names = [field.name for field in dataclasses.fields(ModelInfo)]
         info = ModelInfo(**{name: document[name] for name in names})
         _check(info)

@@ -14,7 +14,11 @@ from cxrdiag.files import write_file, write_text
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
-    """One row of history.csv."""
+    """One row of history.csv.
+
+    Validation is computed in the number format of the training (`training.precision`); the
+    threshold, `eval` and `predict` in fp32, from which bf16 differs a little.
+    """
 
     epoch: int
     """From 1."""

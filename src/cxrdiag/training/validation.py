@@ -6,13 +6,11 @@ stored square, R side of the network's input.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import logit
 from sklearn.metrics import roc_auc_score
 
 from cxrdiag.data.batches import Split
@@ -88,10 +86,10 @@ class Validation:
         independent, and are not counted as if they were.
         """
         chosen = [
-            logit(choose_threshold(probability(logits_N), self._targets_N))
+            choose_threshold(logits_N, self._targets_N)
             for logits_N in self._shifted_logits(classifier)
         ]
-        return float(1 / (1 + math.exp(-np.mean(chosen))))
+        return float(probability(np.mean(chosen)))
 
     def _shifted_logits(self, classifier: Classifier) -> NDArray[np.float32]:
         """(C, N)."""
