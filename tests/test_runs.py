@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from cxrdiag.errors import ModelError
-from cxrdiag.runs import is_finished, is_interrupted, new_run, newest_interrupted_run, newest_run
+from cxrdiag.runs import (
+    discard,
+    is_finished,
+    is_interrupted,
+    new_run,
+    newest_interrupted_run,
+    newest_run,
+)
 
 
 def _put(run: Path, *names: str, time: int) -> Path:
@@ -80,3 +87,13 @@ def test_finished_and_interrupted(
 ) -> None:
     run = _put(tmp_path / "run", *names, time=1)
     assert (is_finished(run), is_interrupted(run)) == (finished, interrupted)
+
+
+def test_a_run_without_an_epoch_is_discarded_and_nothing_else(tmp_path: Path) -> None:
+    run = _put(tmp_path / "run", "config.yaml", "environment.json", time=1)
+    discard(run)
+    assert not run.exists()
+    discard(run)  # gone already
+    mine = _put(tmp_path / "mine", "config.yaml", "notes.txt", time=1)
+    discard(mine)
+    assert [path.name for path in mine.iterdir()] == ["notes.txt"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from pathlib import Path
 
@@ -34,6 +35,17 @@ def new_run(name: str, runs: Path = RUNS) -> Path:
             continue
         return path
     raise AssertionError("there is always a next number")
+
+
+def discard(run: Path) -> None:
+    """Remove what a training writes before its first epoch is saved, and the folder if then empty.
+
+    There is nothing in it to use or to resume.
+    """
+    for name in ("config.yaml", "environment.json"):
+        (run / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        run.rmdir()
 
 
 def is_finished(run: Path) -> bool:

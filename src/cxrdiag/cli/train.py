@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -112,8 +111,7 @@ def train(
             raise
         finally:
             if not (runs.is_finished(run) or runs.is_interrupted(run)):
-                # Nothing that could be used or resumed is in it, and nothing else was before.
-                shutil.rmtree(run, ignore_errors=True)
+                runs.discard(run)
     _show_result(run, data, json, seconds=time.perf_counter() - started)
 
 
