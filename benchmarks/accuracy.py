@@ -20,6 +20,7 @@ import sys
 import time
 from pathlib import Path
 
+from cxrdiag.runs import discard
 from cxrdiag.training.config import load_recipe
 
 RESULTS = Path(__file__).parent / "results" / "accuracy.json"
@@ -41,6 +42,8 @@ def main() -> None:
                 what = ["--resume"] if interrupted else ["--recipe", recipe, "--seed", seed]
                 origin = provenance()  # of the code that trains, not of later edits
                 spent = epoch_seconds(run) if interrupted else 0.0
+                if not interrupted:
+                    discard(run)  # what a training killed in its first epoch left
                 started = time.perf_counter()
                 cxrdiag("train", "--data", store, "--run", run, *what)
                 spent += time.perf_counter() - started

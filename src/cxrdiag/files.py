@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,7 +33,9 @@ def write_file(path: Path, write: Callable[[Path], object]) -> None:
     """
     if not path.name:  # "." or "/", which with_name would not take
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    if path.exists() and not (path.is_file() or path.is_dir()):
+    # Redirected to a file, /dev/stdout is a file too: it must not be replaced under its writer.
+    is_device = path.absolute().parts[1:2] in (("dev",), ("proc",)) and not path.is_dir()
+    if is_device or (path.exists() and not (path.is_file() or path.is_dir())):
         write(path)
         return
     path = path.resolve()  # a link is followed, not replaced
@@ -68,9 +71,8 @@ def new_folder(path: Path) -> Iterator[Path]:
     """
     path = path.resolve()  # a link is followed, not replaced
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    # One that is there is of a killed process that had this number: in containers they repeat.
-    shutil.rmtree(temporary, ignore_errors=True)
+    # Not the process's number: in containers it repeats, and a killed one left its folder.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     temporary.mkdir()
     try:
         yield temporary

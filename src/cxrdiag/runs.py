@@ -42,9 +42,9 @@ def discard(run: Path) -> None:
 
     There is nothing in it to use or to resume.
     """
-    for name in ("config.yaml", "environment.json"):
-        (run / name).unlink(missing_ok=True)
     with contextlib.suppress(OSError):
+        for name in ("config.yaml", "environment.json"):
+            (run / name).unlink(missing_ok=True)
         run.rmdir()
 
 

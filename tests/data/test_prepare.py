@@ -226,7 +226,7 @@ def test_a_refused_data_set_leaves_no_trace(
     assert [path.name for path in work.iterdir()] == ["store"] * earlier
 
 
-@pytest.mark.parametrize("name", [".git", ".gitkeep", "images.npy", "records.csv", "notes.txt"])
+@pytest.mark.parametrize("name", [".git", ".gitkeep", "images.npy", "store.json", "notes.txt"])
 def test_a_folder_that_holds_something_else_is_never_replaced(
     source: Path, tmp_path: Path, name: str
 ) -> None:

@@ -122,7 +122,9 @@ def test_maps_of_an_earlier_call_are_no_films(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     films, maps = tmp_path / "films", tmp_path / "films" / "maps"
     assert expand([films], maps) == [films / "1.png", films / "maps2" / "3.png"]
-    assert len(expand([films])) == 4
+    assert (
+        len(expand([films])) == len(expand([films], tmp_path)) == len(expand([films], films)) == 4
+    )
     assert expand([maps, maps / "1.png"], maps) == [
         maps / "1.png",
         maps / "below" / "2.png",

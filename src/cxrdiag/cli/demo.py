@@ -102,7 +102,7 @@ def _document(command: Callable[..., None], **options: Any) -> Any:
 
 
 def _clear(out: Path) -> None:
-    """Empty the folder of an earlier demo; any other folder that holds something is refused."""
+    """Remove what an earlier demo wrote; any other folder that holds something is refused."""
     marker = out / ".cxrdiag-demo"
     if out.exists() and not marker.is_file() and any(out.iterdir()):
         raise UsageError(

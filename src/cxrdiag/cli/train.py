@@ -110,7 +110,7 @@ def train(
             err.print(message, soft_wrap=True)
             raise
         finally:
-            if not (runs.is_finished(run) or runs.is_interrupted(run)):
+            if not (resume or runs.is_finished(run) or runs.is_interrupted(run)):
                 runs.discard(run)
     _show_result(run, data, json, seconds=time.perf_counter() - started)
 

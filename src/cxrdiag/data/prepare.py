@@ -123,7 +123,9 @@ def _refuse_foreign(out: Path) -> None:
     if not out.exists():
         return
     inside = {path.name for path in out.iterdir()} if out.is_dir() else {out.name}
-    ours = FILES if (out / "store.json").is_file() else frozenset()
+    marker = out / "store.json"
+    is_store = marker.is_file() and b"cxrdiag store" in marker.read_bytes()
+    ours = FILES if is_store or inside >= FILES else frozenset()
     other = inside - ours - {".DS_Store"}  # which a desktop leaves in any folder it shows
     if other:
         raise DataError(

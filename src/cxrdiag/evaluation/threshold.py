@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_curve
 
 _FARTHEST = 36.0
-"""The logit beyond which a probability in double precision is 0 or 1."""
+"""The logit beyond which a probability in double precision hardly differs from 0 or 1."""
 
 
 def choose_threshold(logits_N: NDArray[np.floating], targets_N: NDArray[np.int64]) -> float:

@@ -129,7 +129,7 @@ def expand(files: Sequence[Path], heatmap_dir: Path | None = None) -> list[Path]
             found = find_images(file) if file.is_dir() else []
         except DataError:  # said where the file is read
             found = []
-        if file.resolve() != maps:
+        if maps is not None and file.resolve() in maps.parents:
             found = [path for path in found if maps not in path.resolve().parents]
         paths += found or [file]
     return paths
