@@ -20,7 +20,7 @@ import sys
 import time
 from pathlib import Path
 
-from cxrdiag.runs import discard
+from cxrdiag.runs import discard, is_finished, is_interrupted
 from cxrdiag.training.config import load_recipe
 
 RESULTS = Path(__file__).parent / "results" / "accuracy.json"
@@ -37,13 +37,13 @@ def main() -> None:
     for seed in arguments.seeds.split(","):
         for recipe in arguments.recipes.split(","):
             run = runs / f"{recipe}-seed{seed}"
-            if not (run / "model.json").exists():
-                interrupted = (run / "resume.safetensors").exists()
-                what = ["--resume"] if interrupted else ["--recipe", recipe, "--seed", seed]
-                origin = provenance()  # of the code that trains, not of later edits
-                spent = epoch_seconds(run) if interrupted else 0.0
-                if not interrupted:
+            if not is_finished(run):
+                if is_interrupted(run):
+                    what, spent = ["--resume"], epoch_seconds(run)
+                else:
+                    what, spent = ["--recipe", recipe, "--seed", seed], 0.0
                     discard(run)  # what a training killed in its first epoch left
+                origin = provenance()  # of the code that trains, not of later edits
                 started = time.perf_counter()
                 cxrdiag("train", "--data", store, "--run", run, *what)
                 spent += time.perf_counter() - started

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,18 @@ def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
     finally:
         os.close(reader)
     assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_file_behind_standard_output_is_refused_and_keeps_what_it_holds(tmp_path: Path) -> None:
+    script = "import sys; from pathlib import Path; from cxrdiag.files import write_text\n"
+    script += "try: write_text(Path('/dev/stdout'), 'new')\n"
+    script += "except OSError as error: sys.exit(error.strerror)"
+    (tmp_path / "log").write_text("old\n")
+    with (tmp_path / "log").open("a") as log:
+        command = [sys.executable, "-c", script]
+        done = subprocess.run(command, stdout=log, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, "name that file" in done.stderr) == (1, True)
+    assert _tree(tmp_path) == {"log": b"old\n"}
 
 
 def test_text_and_json_are_utf8_with_unix_line_ends(tmp_path: Path) -> None:

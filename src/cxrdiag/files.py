@@ -24,20 +24,29 @@ def fsync(path: Path) -> None:
         os.close(descriptor)
 
 
+_DEVICES = {Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd")}
+
+
+def refuse_folder(path: Path) -> None:
+    """Raise IsADirectoryError where `path` is a folder, which no file can replace."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+
+
 def write_file(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then move it into place at once.
 
     A reader sees the old file or the new one, never a part. On any failure the old
-    file is untouched and the temporary one is removed. A device or a pipe, such as /dev/stdout, is
-    written to as it is. Raises OSError as the system does.
+    file is untouched and the temporary one is removed. A device or a pipe is written to as it is.
+    Raises OSError as the system does, and for a file that stands behind /dev/stdout.
     """
-    if not path.name:  # "." or "/", which with_name would not take
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    # Redirected to a file, /dev/stdout is a file too: it must not be replaced under its writer.
-    is_device = path.absolute().parts[1:2] in (("dev",), ("proc",)) and not path.is_dir()
-    if is_device or (path.exists() and not (path.is_file() or path.is_dir())):
+    refuse_folder(path)
+    if path.exists() and not path.is_file():
         write(path)
         return
+    if path.is_file() and path.absolute().parent in _DEVICES:
+        # What was in it, or is printed to it afterwards, would be lost.
+        raise OSError(errno.EINVAL, "redirected to a file: name that file instead", str(path))
     path = path.resolve()  # a link is followed, not replaced
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix is kept: matplotlib and others choose the format by it.

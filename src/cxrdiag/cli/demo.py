@@ -18,6 +18,7 @@ from cxrdiag.cli.options import Device, Json
 from cxrdiag.errors import UsageError
 
 _FOLDERS = ("coronahack", "prepared", "runs/demo", "heatmaps")
+_N_TRAIN, _N_TEST = 900, 300
 _OVERRIDES = [
     "training.epochs=24",
     "training.batch_size=32",
@@ -50,9 +51,8 @@ def demo(
     documents: dict[str, Any] = {}
 
     def step(number: str, command: Callable[..., None], *typed: object, **options: Any) -> None:
-        name = str(typed[0])
         if json:
-            documents[name] = _document(command, **options)
+            documents[str(typed[0])] = _document(command, **options)
         else:
             _announce(number, *typed)
             command(**options)
@@ -65,25 +65,23 @@ def demo(
         task = bar.add_task("drawing", total=None, note="")
         write_coronahack(
             source,
-            n_train=900,
-            n_test=300,
+            n_train=_N_TRAIN,
+            n_test=_N_TEST,
             seed=seed,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     on = [] if device == "auto" else ["--device", device]
-    where = ["--kaggle-dir", source, "--out", store]
-    step("2/5", prepare.prepare, "prepare", *where, kaggle_dir=source, out=store)
+    to_store = ["--kaggle-dir", source, "--out", store]
+    step("2/5", prepare.prepare, "prepare", *to_store, kaggle_dir=source, out=store)
+    in_out = ["--data", store, "--run", run]
     sets = [word for override in _OVERRIDES for word in ("--set", override)]
-    where = ["--data", store, "--run", run, "--seed", seed, *sets, *on]
-    options: dict[str, Any]
-    options = {"data": store, "run": run, "seed": seed, "set_": _OVERRIDES, "device": device}
-    step("3/5", train.train, "train", *where, **options)
-    where = ["--run", run, "--data", store, *on]
-    step("4/5", evaluate.evaluate, "eval", *where, run=run, data=store, device=device)
-    films = sorted(source.glob("**/test/*.jpeg"))[:: 300 // 4]
-    where = [*films, "--run", run, "--heatmap", heatmaps, *on]
-    options = {"files": films, "run": run, "heatmap": heatmaps, "device": device}
-    step("5/5", predict.predict, "predict", *where, **options)
+    typed = ["train", *in_out, "--seed", seed, *sets, *on]
+    chosen = {"seed": seed, "set_": _OVERRIDES}
+    step("3/5", train.train, *typed, data=store, run=run, device=device, **chosen)
+    step("4/5", evaluate.evaluate, "eval", *in_out, *on, data=store, run=run, device=device)
+    films = sorted(source.glob("**/test/*.jpeg"))[:: _N_TEST // 4]
+    typed = ["predict", *films, "--run", run, "--heatmap", heatmaps, *on]
+    step("5/5", predict.predict, *typed, files=films, run=run, heatmap=heatmaps, device=device)
     seconds = time.perf_counter() - started
     figures = [run / "curves.png", run / "roc.png", run / "confusion.png", heatmaps]
     if json:

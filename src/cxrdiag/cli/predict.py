@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import errno
 import io
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -38,11 +36,11 @@ def predict(
     """
     import cxrdiag
     from cxrdiag.cli.console import progress_bar
-    from cxrdiag.files import write_file
+    from cxrdiag.files import refuse_folder, write_file
     from cxrdiag.inference.predictor import Diagnosis, Failure, expand
 
-    if csv_file is not None and csv_file.is_dir():  # before the work, not after it
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(csv_file))
+    if csv_file is not None:
+        refuse_folder(csv_file)  # before the work, not after it
     predictor = cxrdiag.load(run, device)
     paths = expand(files, heatmap)
     results: list[Diagnosis | Failure] = []
