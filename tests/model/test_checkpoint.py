@@ -13,11 +13,11 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from cxrdiag.errors import ModelError
-from cxrdiag.model.checkpoint import load_model, load_resume, save_model, save_resume
+from cxrdiag.model.checkpoint import load_model, save_model
 from cxrdiag.model.classifier import ModelInfo
 from cxrdiag.model.device import to_device
 from cxrdiag.model.resnet import ResNet
@@ -255,65 +255,3 @@ def test_whatever_stands_in_a_field_the_answer_is_a_model_or_a_model_error(
 def test_whole_numbers_are_fine_where_fractions_are_expected(folder: Path) -> None:
     _edit(folder, mean=0, std=1, temperature=2)
     assert load_model(folder, CPU).info.temperature == 2
-
-
-def test_a_resume_state_comes_back_bit_for_bit(tmp_path: Path) -> None:
-    tensors = {
-        "network/a": torch.randn(3, 4, 2, 2).to(memory_format=torch.channels_last),
-        "optimizer/0/step": torch.tensor(17.0),
-        "best/n": torch.tensor(2**62 + 1),
-        "half": torch.randn(5).bfloat16(),
-        "odd": torch.tensor([float("inf"), -0.0, 5e-324], dtype=torch.float64),
-    }
-    state = {"history": [{"epoch": 1, "lr": 0.1 + 0.2}], "name": "Ω", "none": None}
-    save_resume(tmp_path, tensors, state)
-    loaded, loaded_state = load_resume(tmp_path)
-    assert loaded_state == state
-    assert loaded.keys() == tensors.keys()
-    for name, tensor in tensors.items():
-        assert loaded[name].dtype == tensor.dtype
-        assert torch.equal(loaded[name], tensor)
-    assert [path.name for path in tmp_path.iterdir()] == ["resume.safetensors"]
-
-
-@pytest.mark.parametrize(
-    ("metadata", "code"),
-    [
-        (None, "resume_version"),
-        ({"version": "2", "state": "{}"}, "resume_version"),
-        ({"version": "1"}, "damaged_resume"),
-        ({"version": "1", "state": "{"}, "damaged_resume"),
-        ({"version": "1", "state": "[]"}, "damaged_resume"),
-    ],
-)
-def test_a_resume_state_that_is_not_ours_is_refused(
-    tmp_path: Path, metadata: dict[str, str] | None, code: str
-) -> None:
-    save_file({"a": torch.zeros(2)}, tmp_path / "resume.safetensors", metadata)
-    with pytest.raises(ModelError) as e:
-        load_resume(tmp_path)
-    assert (e.value.code, e.value.exit_code) == (code, 4)
-
-
-def test_a_truncated_or_missing_resume_state_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError) as e:
-        load_resume(tmp_path)
-    assert e.value.code == "nothing_to_resume"
-    save_resume(tmp_path, {"a": torch.zeros(200)}, {})
-    data = (tmp_path / "resume.safetensors").read_bytes()
-    for size in (0, 5, 60, len(data) - 1):
-        (tmp_path / "resume.safetensors").write_bytes(data[:size])
-        with pytest.raises(ModelError) as e:
-            load_resume(tmp_path)
-        assert e.value.code == "damaged_resume"
-
-
-def test_a_failed_save_leaves_the_old_state(tmp_path: Path) -> None:
-    save_resume(tmp_path, {"a": torch.ones(3)}, {"epoch": 1})
-    base = torch.zeros(6)
-    with pytest.raises(RuntimeError, match="share memory"):
-        save_resume(tmp_path, {"a": base, "b": base}, {"epoch": 2})
-    tensors, state = load_resume(tmp_path)
-    assert state == {"epoch": 1}
-    assert torch.equal(tensors["a"], torch.ones(3))
-    assert [path.name for path in tmp_path.iterdir()] == ["resume.safetensors"]
