@@ -3,8 +3,8 @@
     python benchmarks/trials.py --data STORE [--work bench/trials]
 
 Each trial is `default`, seed 0, with some keys set, for about as long as the others but for the
-last; read are plain and shifted AUROC after its last epoch. Some three and a half minutes each on
-two cores. A finished trial is not trained again, an interrupted one goes on. Writes
+last; read are plain and shifted AUROC after its last epoch. Some four minutes each on two cores. A
+finished trial is not trained again, an interrupted one goes on. Writes
 benchmarks/results/trials.json, and prints the table of benchmarks/README.md.
 """
 
