@@ -1,13 +1,14 @@
 """Train recipes over seeds, evaluate each run once on test, write the results into the README.
 
     python benchmarks/accuracy.py --data FOLDER [--work bench] [--recipes default,original]
-                                  [--seeds 0,1,2]
+                                  [--seeds 0,1,2,3,4] --why "network 9 measured"
 
 FOLDER is the CoronaHack data set. A run takes about a quarter of an hour on two cores. Finished
 runs are not trained or evaluated again, so an interrupted benchmark goes on where it was; every run
 in the work folder is reported, none is left out, so a recipe that changed wants a new work folder.
-Writes benchmarks/results/accuracy.json and, from it alone, the table between the README's two
-`results` marks.
+Each look at test is entered in benchmarks/test_ledger.csv, with --why it was taken. Writes
+benchmarks/results/accuracy.json and, from it alone, the table between the README's two `results`
+marks.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from cxrdiag.runs import discard, is_finished, is_interrupted
 from cxrdiag.training.config import load_recipe
 
 RESULTS = Path(__file__).parent / "results" / "accuracy.json"
+LEDGER = Path(__file__).parent / "test_ledger.csv"
 README = Path(__file__).parent.parent / "README.md"
 BEGIN, END = "<!-- results: benchmarks/accuracy.py -->\n", "<!-- end of results -->"
 METRICS = ("accuracy", "auroc", "sensitivity", "specificity", "auprc", "brier", "ece")
@@ -58,6 +60,7 @@ def main() -> None:
                 sys.exit(f"{run} was chosen by another rule: choose a new --work")
             if not (run / "metrics.json").exists():
                 cxrdiag("eval", "--data", store, "--run", run)
+                enter(run, arguments.why)
             write_results(runs)
     document = json.loads(RESULTS.read_text())
     README.write_text(with_table(README.read_text(), document), encoding="utf-8")
@@ -69,7 +72,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("bench"))
     parser.add_argument("--recipes", default="default,original")
-    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--seeds", default="0,1,2,3,4")
+    parser.add_argument("--why", required=True, help="goes into the ledger of looks at test")
     return parser.parse_args()
 
 
@@ -83,10 +87,21 @@ def provenance() -> dict[str, str]:
 
     What the benchmarks write themselves does not count.
     """
-    written = (":(top,exclude)README.md", ":(top,exclude)benchmarks/results")
+    names = ("README.md", "benchmarks/results", "benchmarks/test_ledger.csv")
+    written = [f":(top,exclude){name}" for name in names]
     changed = git("status", "--porcelain", "--untracked-files=no", "--", ":/", *written)
     commit = git("rev-parse", "--short", "HEAD") + ("-dirty" if changed else "")
     return {"date": datetime.datetime.now(datetime.UTC).date().isoformat(), "commit": commit}
+
+
+def enter(run: Path, why: str) -> None:
+    """Append a look at test to the ledger: none is ever taken out."""
+    row = read_run(run)
+    values = [datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M")]
+    values += [row["commit"], row["recipe"], row["seed"], why]
+    values += [f"{row[name]:.4f}" for name in ("accuracy", "auroc", "sensitivity", "specificity")]
+    with LEDGER.open("a", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerow(values)
 
 
 def write_results(runs: Path) -> None:

@@ -9,9 +9,13 @@ import pytest
 
 from cxrdiag.errors import ModelError
 from cxrdiag.runs import (
+    WEIGHTS,
     discard,
+    find_model,
+    finished_runs,
     is_finished,
     is_interrupted,
+    model_name,
     new_run,
     newest_interrupted_run,
     newest_run,
@@ -97,3 +101,23 @@ def test_a_run_without_an_epoch_is_discarded_and_nothing_else(tmp_path: Path) ->
     mine = _put(tmp_path / "mine", "config.yaml", "notes.txt", time=1)
     discard(mine)
     assert [path.name for path in mine.iterdir()] == ["notes.txt"]
+
+
+def test_a_model_is_the_named_one_then_the_newest_run_then_the_shipped(tmp_path: Path) -> None:
+    assert find_model(None, tmp_path) == WEIGHTS
+    newest = _put(tmp_path / "a", "model.json", time=300)
+    _put(tmp_path / "b", "model.json", time=200)
+    assert find_model(None, tmp_path) == newest
+    assert find_model(tmp_path / "b", tmp_path) == tmp_path / "b"
+    assert find_model("runs/absent", tmp_path) == Path("runs/absent")  # who loads it complains
+    assert find_model("shipped", tmp_path) == find_model(Path("shipped"), tmp_path) == WEIGHTS
+    assert (model_name(WEIGHTS), model_name(newest)) == ("shipped", str(newest))
+
+
+def test_finished_runs_are_listed_the_newest_last(tmp_path: Path) -> None:
+    runs = [
+        _put(tmp_path / name, "model.json", time=t) for name, t in (("b", 1), ("c", 3), ("a", 2))
+    ]
+    _put(tmp_path / "unfinished", "resume.safetensors", time=9)
+    assert finished_runs(tmp_path) == [runs[0], runs[2], runs[1]]
+    assert finished_runs(tmp_path / "absent") == []

@@ -1,7 +1,7 @@
 """cxrdiag: from a folder of chest X-rays to a pneumonia classifier, and one line for one X-ray.
 
 >>> import cxrdiag
->>> model = cxrdiag.load()                      # the newest run; or cxrdiag.load("runs/default-1")
+>>> model = cxrdiag.load("shipped")             # or a run folder; nothing: the newest run
 >>> model.diagnose("xray.jpeg").probability     # doctest: +SKIP
 0.97
 
@@ -23,13 +23,14 @@ __version__ = "0.1.0"
 
 
 def load(run: Path | str | None = None, device: str = "auto") -> Predictor:
-    """Load a trained model: a run folder, or the newest under `runs/`.
+    """Load a trained model: a run folder, or "shipped", the one that comes with the package.
 
-    Raises ModelError where there is none, UsageError for an unknown device.
+    Without a name the newest run under `runs/` of the current folder, or where there is none, the
+    shipped model. Raises ModelError where it cannot be used, UsageError for an unknown device.
     """
     # Inside, so that importing cxrdiag costs no torch.
     from cxrdiag.inference.predictor import Predictor
     from cxrdiag.model.device import choose_device
-    from cxrdiag.runs import newest_run
+    from cxrdiag.runs import find_model
 
-    return Predictor(Path(run) if run is not None else newest_run(), choose_device(device))
+    return Predictor(find_model(run), choose_device(device))

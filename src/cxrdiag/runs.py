@@ -1,4 +1,4 @@
-"""Run folders: the newest one, and the next."""
+"""Run folders: the newest one, and the next; and the model that ships in the package."""
 
 from __future__ import annotations
 
@@ -9,12 +9,31 @@ from pathlib import Path
 from cxrdiag.errors import ModelError
 
 RUNS = Path("runs")
+SHIPPED = "shipped"
+"""What the shipped model is called wherever a run may be named."""
+WEIGHTS = Path(__file__).parent / "weights"
+"""The shipped model's folder."""
 _MODEL, _RESUME = "model.json", "resume.safetensors"
 
 
 def newest_run(runs: Path = RUNS) -> Path:
     """The run in `runs` whose model was finished last. Raises ModelError when there is none."""
     return _newest(runs, _MODEL, "no trained model is there", "train one first: cxrdiag train")
+
+
+def find_model(run: Path | str | None = None, runs: Path = RUNS) -> Path:
+    """The folder of a model: `run`, by path or as "shipped"; for None the newest run, else that."""
+    if run is not None:
+        return WEIGHTS if str(run) == SHIPPED else Path(run)
+    try:
+        return newest_run(runs)
+    except ModelError:
+        return WEIGHTS
+
+
+def model_name(model: Path) -> str:
+    """What to call the model of this folder: its path, or `shipped`."""
+    return SHIPPED if model == WEIGHTS else str(model)
 
 
 def newest_interrupted_run(runs: Path = RUNS) -> Path:
@@ -56,6 +75,12 @@ def is_finished(run: Path) -> bool:
 def is_interrupted(run: Path) -> bool:
     """Whether the run holds a training to resume."""
     return (run / _RESUME).is_file()
+
+
+def finished_runs(runs: Path = RUNS) -> list[Path]:
+    """The runs that hold a model, the one finished last at the end."""
+    found = [path.parent for path in runs.glob(f"*/{_MODEL}")]
+    return sorted(found, key=lambda run: ((run / _MODEL).stat().st_mtime_ns, run))
 
 
 def _newest(runs: Path, marker: str, problem: str, hint: str) -> Path:

@@ -19,7 +19,7 @@ STILL = AugmentConfig()
 ALL = AugmentConfig(
     crop=(0.6, 1.2), normal_cut=0.2, aspect=0.2, shift=0.1, rotation=20, flip=0.5,
     gamma=0.5, contrast=0.4, brightness=0.3, sharpness=1.0, noise=0.05, erase=0.4,
-    tones=1.0, illumination=1.0,
+    tones=1.0, illumination=1.0, frame=0.5, letters=0.5,
 )  # fmt: skip
 TARGETS = torch.tensor([0.0, 1.0] * 4)
 
@@ -235,6 +235,7 @@ def test_each_image_and_each_call_is_drawn_anew() -> None:
         brightness=st.floats(0, 1), erase=st.floats(0, 1),
         sharpness=st.floats(0, 1), noise=st.floats(0, 1),
         tones=st.floats(0, 1), illumination=st.floats(0, 1),
+        frame=st.floats(0, 1), letters=st.floats(0, 1),
     ),
 )  # fmt: skip
 def test_pixels_stay_in_range_and_shape(seed: int, config: AugmentConfig) -> None:

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from cxrdiag.errors import ModelError
-from cxrdiag.model.checkpoint import load_model, save_model
+from cxrdiag.model.checkpoint import halved, load_model, save_model
 from cxrdiag.model.classifier import ModelInfo
 from cxrdiag.model.device import to_device
 from cxrdiag.model.resnet import ResNet
@@ -31,6 +31,7 @@ INFO = ModelInfo(
     mean=0.1 + 0.2,
     std=1 / 3,
     threshold=0.4375,
+    mirror=True,
     temperature=1.25,
     recipe="a recipe",
     seed=2**40,
@@ -127,11 +128,11 @@ def test_a_width_that_is_not_the_weights_is_refused(folder: Path) -> None:
     assert "resnet18 of width 1024" in error.message
 
 
-def test_a_model_that_names_no_width_has_the_papers(tmp_path: Path) -> None:
-    info = dataclasses.replace(INFO, width=64)
+def test_a_model_of_an_earlier_version_has_the_papers_width_and_no_mirror(tmp_path: Path) -> None:
+    info = dataclasses.replace(INFO, width=64, mirror=False)
     save_model(tmp_path, ResNet("resnet18").state_dict(), info)
     document = json.loads((tmp_path / "model.json").read_text())
-    del document["width"]
+    del document["width"], document["mirror"]
     (tmp_path / "model.json").write_text(json.dumps(document))
     assert load_model(tmp_path, CPU).info == info
 
@@ -208,6 +209,7 @@ def test_a_model_json_that_is_no_json_object_is_refused(folder: Path, text: str)
         ("std", None),
         ("width", 0),
         ("width", 1025),
+        ("mirror", 1),
         ("threshold", "0.5"),
         ("threshold", 1.5),
         ("threshold", float("nan")),
@@ -226,7 +228,8 @@ def test_a_field_nothing_can_be_computed_with_is_refused(
 
 
 @pytest.mark.parametrize(
-    "name", [*sorted({*dataclasses.asdict(INFO)} - {"width"}), "weights_sha256", "version"]
+    "name",
+    [*sorted({*dataclasses.asdict(INFO)} - {"width", "mirror"}), "weights_sha256", "version"],
 )
 def test_a_missing_field_is_refused(folder: Path, name: str) -> None:
     document = json.loads((folder / "model.json").read_text())
@@ -255,3 +258,15 @@ def test_whatever_stands_in_a_field_the_answer_is_a_model_or_a_model_error(
 def test_whole_numbers_are_fine_where_fractions_are_expected(folder: Path) -> None:
     _edit(folder, mean=0, std=1, temperature=2)
     assert load_model(folder, CPU).info.temperature == 2
+
+
+def test_halved_weights_are_the_nearest_in_half_precision_and_norms_as_they_were(
+    weights: dict[str, Tensor], tmp_path: Path
+) -> None:
+    save_model(tmp_path, halved(weights), INFO)
+    loaded = load_model(tmp_path, CPU).network.state_dict()
+    for name, tensor in weights.items():
+        kept = torch.float16 if tensor.ndim > 1 else tensor.dtype
+        torch.testing.assert_close(loaded[name], tensor.to(kept).to(tensor.dtype), rtol=0, atol=0)
+    size = (tmp_path / "model.safetensors").stat().st_size
+    assert size < 0.52 * sum(tensor.nbytes for tensor in weights.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -95,3 +96,17 @@ def test_pixels_of_the_right_size_are_only_scaled(images: NDArray[np.uint8]) -> 
 def test_normalising_by_hand() -> None:
     x = torch.tensor([0.0, 0.5, 1.0]).view(1, 1, 1, 3)
     torch.testing.assert_close(normalise(x, 0.5, 0.25).flatten(), torch.tensor([-2.0, 0.0, 2.0]))
+
+
+def test_with_its_mirror_image_a_film_and_its_mirror_image_get_one_answer(
+    classifier: Classifier, images: NDArray[np.uint8]
+) -> None:
+    both = dataclasses.replace(classifier, info=dataclasses.replace(classifier.info, mirror=True))
+    mirrored = np.ascontiguousarray(images[..., ::-1])
+    apart = classifier.logits(images), classifier.logits(mirrored)
+    assert np.abs(apart[0] - apart[1]).min() > 1e-4
+    expected = (apart[0] + apart[1]) / 2
+    np.testing.assert_allclose(both.logits(images), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(both.logits(mirrored), expected, rtol=1e-4, atol=1e-5)
+    maps = classifier.maps(images), classifier.maps(mirrored)[..., ::-1]
+    np.testing.assert_allclose(both.maps(images), (maps[0] + maps[1]) / 2, rtol=1e-3, atol=1e-4)

@@ -19,7 +19,8 @@ def evaluate(
 ) -> None:
     """Evaluate a run, at the threshold that training chose on validation.
 
-    Each evaluation on test is counted in the run's test_evaluations.json.
+    Each evaluation on test is counted in the run's test_evaluations.json. What is written for the
+    shipped model (--run shipped) goes to runs/shipped.
     """
     from cxrdiag import runs
     from cxrdiag.cli.console import err, print_json
@@ -27,12 +28,13 @@ def evaluate(
     from cxrdiag.evaluation.evaluate import evaluate as evaluate_run
     from cxrdiag.model.device import choose_device
 
-    run = run or runs.newest_run()
-    metrics = evaluate_run(run, open_store(data), split, choose_device(device))
+    model = runs.find_model(run or runs.newest_run())
+    out = runs.RUNS / runs.SHIPPED if model == runs.WEIGHTS else model
+    metrics = evaluate_run(model, open_store(data), split, choose_device(device), out)
     if json:
-        print_json({"run": str(run), **metrics})
+        print_json({"run": str(out), **metrics})
         return
-    show_metrics(run, metrics)
+    show_metrics(out, metrics)
     if not metrics["trained_on_this_store"]:
         err.print("note: this is not the store that the model was trained on")
 

@@ -16,6 +16,7 @@ Device = Annotated[
     typer.Option("--device", help="auto, cpu, cuda or mps; auto takes a GPU when there is one."),
 ]
 Run = Annotated[
-    Path | None, typer.Option("--run", help="The run folder.", show_default="the newest")
+    Path | None,
+    typer.Option("--run", help="The run folder, or 'shipped'.", show_default="the newest"),
 ]
 STORE = Path("data/prepared")

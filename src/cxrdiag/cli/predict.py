@@ -32,16 +32,19 @@ def predict(
 ) -> None:
     """Diagnose chest X-rays. Not a medical device, not for diagnosis of patients.
 
-    A bad file is reported and counted, the rest go on; then the exit code is 3.
+    Where nothing was trained yet, the model that ships with cxrdiag answers; each answer names its
+    model. A bad file is reported and counted, the rest go on; then the exit code is 3.
     """
     import cxrdiag
     from cxrdiag.cli.console import progress_bar
     from cxrdiag.files import refuse_folder, write_file
     from cxrdiag.inference.predictor import Diagnosis, Failure, expand
+    from cxrdiag.runs import model_name
 
     if csv_file is not None:
         refuse_folder(csv_file)  # before the work, not after it
     predictor = cxrdiag.load(run, device)
+    model = model_name(predictor.model)
     paths = expand(files, heatmap)
     results: list[Diagnosis | Failure] = []
     with progress_bar(quiet=json or len(paths) < 64) as bar:
@@ -56,15 +59,15 @@ def predict(
         data = _csv(results).encode("utf-8", "surrogateescape")
         write_file(csv_file, lambda temporary: _write(temporary, data))
     if json:
-        _print_document(diagnoses, failures, predictor.model)
+        _print_document(diagnoses, failures, model)
     else:
-        _print_people(diagnoses, failures, predictor.model)
+        _print_people(diagnoses, failures, model)
     if failures:
         raise typer.Exit(DataError.exit_code)
 
 
 def _print_document(
-    diagnoses: Sequence[Diagnosis], failures: Sequence[Failure], model: Path
+    diagnoses: Sequence[Diagnosis], failures: Sequence[Failure], model: str
 ) -> None:
     from cxrdiag import __version__
     from cxrdiag.cli.console import print_json
@@ -74,14 +77,14 @@ def _print_document(
         {
             "diagnoses": [dataclasses.asdict(d) for d in diagnoses],
             "errors": [dataclasses.asdict(f) for f in failures],
-            "model": str(model),
+            "model": model,
             "version": __version__,
             "notice": NOTICE,
         }
     )
 
 
-def _print_people(diagnoses: Sequence[Diagnosis], failures: Sequence[Failure], model: Path) -> None:
+def _print_people(diagnoses: Sequence[Diagnosis], failures: Sequence[Failure], model: str) -> None:
     from rich.panel import Panel
 
     from cxrdiag.cli.console import err, out, table
@@ -101,7 +104,7 @@ def _print_people(diagnoses: Sequence[Diagnosis], failures: Sequence[Failure], m
     out.print(NOTICE, style="dim")
 
 
-def _card(diagnosis: Diagnosis, model: Path) -> str:
+def _card(diagnosis: Diagnosis, model: str) -> str:
     lines = [
         diagnosis.file,
         f"{diagnosis.label}",

@@ -41,7 +41,17 @@ def train(
     ] = None,
     recipe: Annotated[
         str | None,
-        typer.Option(help="default, original, smoke, or a YAML file.", show_default="default"),
+        typer.Option(
+            help="default, finetune, original, smoke, or a YAML file.",
+            show_default="default, or with --init finetune",
+        ),
+    ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            help="shipped (the model in the package) or imagenet (from torchvision, a download).",
+            show_default="random weights",
+        ),
     ] = None,
     set_: Annotated[
         list[str] | None,
@@ -66,10 +76,11 @@ def train(
     overrides = list(set_ or [])
     overrides += [f"training.epochs={epochs}"] if epochs is not None else []
     overrides += [f"training.seed={seed}"] if seed is not None else []
+    overrides += [f"training.init={init}"] if init is not None else []
     if resume and (recipe or overrides):
         raise UsageError(
             "--resume goes on with the run's own recipe",
-            hint="leave out --recipe, --set, --epochs and --seed",
+            hint="leave out --recipe, --init, --set, --epochs and --seed",
             code="resume_recipe",
         )
     if resume:
@@ -82,7 +93,7 @@ def train(
                 code="nothing_to_resume",
             )
         recipe = str(run / "config.yaml")
-    config = load_recipe(recipe or "default", overrides)
+    config = load_recipe(recipe or ("finetune" if init else "default"), overrides)
     if run and not resume and run.exists() and any(run.iterdir()):
         raise UsageError(
             "this folder holds something already",

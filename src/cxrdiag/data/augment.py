@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from cxrdiag.data.marks import N_OVERLAYS, frame, letters
 from cxrdiag.data.style import match_illumination, match_tones
 
 
@@ -49,6 +50,10 @@ class AugmentConfig:
     """Largest share of fine detail added or, down to a blur at 1, taken away."""
     noise: float = 0.0
     """Largest standard deviation of Gaussian noise; 1 is the whole range."""
+    frame: float = 0.0
+    """Probability of a frame about the image, mostly black, as a collimator leaves it."""
+    letters: float = 0.0
+    """Probability of burnt-in letters."""
     erase: float = 0.0
     """Largest side of one erased rectangle, as a fraction of the image's side."""
 
@@ -59,7 +64,7 @@ def augment(
     generator: torch.Generator,
     targets_B: Tensor | None = None,
 ) -> Tensor:
-    """Pixels in 0 to 1, (B, 1, R, R), to the same: style, geometry, exposure, texture, erasing.
+    """Pixels in 0 to 1, (B, 1, R, R), to the same: from style and geometry to erasing, as above.
 
     Style comes from an image of the batch, drawn at random; a batch of one keeps its own. Which
     films are Normal `targets_B` says, 0 or 1; only `normal_cut` wants to know.
@@ -67,6 +72,7 @@ def augment(
     draw = _Draw(len(x_B1RR), generator, x_B1RR.device)
     x = _style(x_B1RR, config, draw) if config.tones or config.illumination else x_B1RR
     x = _expose(_warp(x, config, draw, targets_B), config, draw)
+    x = _mark(x, config, draw) if config.frame or config.letters else x
     x = _texture(x, config, draw) if config.sharpness or config.noise else x
     return _erase(x, config, draw) if config.erase else x
 
@@ -128,6 +134,22 @@ def _expose(x_B1RR: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:
     x = x_B1RR.clamp(min=0) ** gamma
     mean = x.mean(dim=(2, 3), keepdim=True)
     return ((x - mean) * contrast + mean + shift).clamp(0, 1)
+
+
+def _mark(x_B1RR: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:
+    """A frame, and letters.
+
+    Both are there in some hospitals and not in others. Where a frame is, each side has it seven
+    times in ten, up to a seventh of the image wide, and it is black three times in four.
+    """
+    framed_B = draw.uniform(0, 1) < config.frame
+    edges = [draw.uniform(0, 1 / 7) * (draw.uniform(0, 1) < 0.7) * framed_B for _ in range(4)]
+    gray_B = draw.uniform(0, 1) * (draw.uniform(0, 1) < 0.25)
+    x = frame(x_B1RR, torch.stack(edges, dim=1), gray_B)
+    lettered_B = (draw.uniform(0, 1) < config.letters).view(-1, 1, 1, 1)
+    chosen_B = torch.randint(N_OVERLAYS, (draw.n,), generator=draw.generator)
+    overlays = letters(x.shape[-1])[chosen_B].to(draw.device)
+    return torch.maximum(x, overlays * lettered_B)
 
 
 def _texture(x_B1RR: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:

@@ -1,4 +1,4 @@
-"""A run and a store -> predictions.csv, metrics.json, confusion.png and roc.png in the run."""
+"""A model and a store -> predictions.csv, metrics.json, confusion.png and roc.png in a folder."""
 
 from __future__ import annotations
 
@@ -21,19 +21,22 @@ from cxrdiag.model.probability import probability
 _COLUMNS = ["name", "label", "split", "patient", "subtype"]
 
 
-def evaluate(run: Path, store: Store, split: str, device: torch.device) -> dict[str, Any]:
-    """Evaluate a run on one split, at the threshold that was chosen on validation.
+def evaluate(
+    model: Path, store: Store, split: str, device: torch.device, out: Path | None = None
+) -> dict[str, Any]:
+    """Evaluate the model of a folder on one split, at the threshold chosen on validation.
 
-    Writes the files above, for a split other than test under names such as metrics-val.json, and
-    returns the metrics. Each evaluation on test is counted in test_evaluations.json: a test set
-    that is looked at often is no longer one. Raises DataError where split, store and model do not
-    fit, UsageError for a split that no store has.
+    Writes the files above into `out`, or else into the model's folder; for a split other than test
+    under names such as metrics-val.json. Returns the metrics. Each evaluation on test is counted in
+    test_evaluations.json: a test set that is looked at often is no longer one. Raises DataError
+    where split, store and model do not fit, UsageError for a split that no store has.
     """
     if split not in SPLITS:
         raise UsageError(
             f"unknown split {split!r}", hint=f"one of {', '.join(SPLITS)}", code="unknown_split"
         )
-    classifier = load_model(run, device)
+    out = out or model
+    classifier = load_model(model, device)
     info = classifier.info
     if store.image_size != info.image_size:
         raise DataError(
@@ -43,12 +46,12 @@ def evaluate(run: Path, store: Store, split: str, device: torch.device) -> dict[
             code="image_size_mismatch",
         )
     part = Split(store, split, device)
-    counted = {"test_evaluations": _count_evaluation(run)} if split == "test" else {}
+    counted = {"test_evaluations": _count_evaluation(out)} if split == "test" else {}
     predictions = store.records.iloc[part.rows_N][_COLUMNS].reset_index(drop=True)
     predictions["logit"] = classifier.split_logits(part)
     predictions["probability"] = probability(predictions["logit"], info.temperature)
     suffix = "" if split == "test" else f"-{split}"
-    path = run / f"metrics{suffix}.json"
+    path = out / f"metrics{suffix}.json"
     metrics = {
         "split": split,
         **compute_metrics(predictions, info.threshold),
@@ -57,21 +60,21 @@ def evaluate(run: Path, store: Store, split: str, device: torch.device) -> dict[
         "notice": NOTICE,
     }
     write_file(
-        run / f"predictions{suffix}.csv",
+        out / f"predictions{suffix}.csv",
         lambda temporary: predictions.to_csv(temporary, index=False, lineterminator="\n"),
     )
     if metrics["auroc"] is not None:
-        draw_roc(run / f"roc{suffix}.png", predictions, metrics)
+        draw_roc(out / f"roc{suffix}.png", predictions, metrics)
     else:
-        (run / f"roc{suffix}.png").unlink(missing_ok=True)  # that of an earlier evaluation
-    draw_confusion_matrix(run / f"confusion{suffix}.png", metrics)
+        (out / f"roc{suffix}.png").unlink(missing_ok=True)  # that of an earlier evaluation
+    draw_confusion_matrix(out / f"confusion{suffix}.png", metrics)
     write_json(path, metrics)
     return metrics
 
 
-def _count_evaluation(run: Path) -> int:
+def _count_evaluation(out: Path) -> int:
     """Count a look at the test split before it is taken: one that fails half-way is a look too."""
-    path = run / "test_evaluations.json"
+    path = out / "test_evaluations.json"
     try:
         count = json.loads(path.read_text(encoding="utf-8"))["count"] if path.exists() else 0
         count = int(count) + 1

@@ -28,12 +28,23 @@ WEIGHTS, INFO, RESUME = "model.safetensors", "model.json", "resume.safetensors"
 
 
 def save_model(folder: Path, weights: dict[str, Tensor], info: ModelInfo) -> None:
-    """Write model.safetensors, then model.json with its SHA-256: the pair is whole or refused."""
+    """Write model.safetensors, then model.json with its SHA-256: the pair is whole or refused.
+
+    `weights` are written as they are; `halved` ones take half the room.
+    """
     # Not save_file: its files are the owner's alone to read.
     write_file(folder / WEIGHTS, lambda path: path.write_bytes(save(_plain(weights))))
     document = {"format": "cxrdiag model", "version": VERSION, **dataclasses.asdict(info)}
     document["weights_sha256"] = _sha256(folder / WEIGHTS)
     write_json(folder / INFO, document)
+
+
+def halved(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights with their matrices and kernels in half precision.
+
+    Norms and biases stay as they are: they are few, and a variance may be too small for it.
+    """
+    return {name: tensor.half() if tensor.ndim > 1 else tensor for name, tensor in weights.items()}
 
 
 def load_model(folder: Path, device: torch.device) -> Classifier:
@@ -108,7 +119,9 @@ def _read_info(path: Path) -> tuple[ModelInfo, str]:
                 hint="made by a newer cxrdiag? update this one",
                 code="model_version",
             )
-        document.setdefault("width", 64)  # not written while there was no other
+        # Not written while there was no other.
+        document.setdefault("width", 64)
+        document.setdefault("mirror", False)
         names = [field.name for field in dataclasses.fields(ModelInfo)]
         info = ModelInfo(**{name: document[name] for name in names})
         _check(info)
@@ -119,11 +132,15 @@ def _read_info(path: Path) -> tuple[ModelInfo, str]:
 
 def _check(info: ModelInfo) -> None:
     """Raise ValueError on a field of the wrong type, or a number nothing can be computed with."""
-    kinds: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float)}
+    kinds: dict[str, tuple[type, ...]] = {
+        "str": (str,),
+        "int": (int,),
+        "float": (int, float),
+        "bool": (bool,),
+    }
     for field in dataclasses.fields(info):
-        value = getattr(info, field.name)
-        # Annotations are text in a module that postpones them.
-        if isinstance(value, bool) or not isinstance(value, kinds[str(field.type)]):
+        value, kind = getattr(info, field.name), str(field.type)  # text: annotations are postponed
+        if isinstance(value, bool) != (kind == "bool") or not isinstance(value, kinds[kind]):
             raise ValueError(f"{field.name} is {value!r}, not {field.type}")
     numbers = {
         "width": 1 <= info.width <= 1024,

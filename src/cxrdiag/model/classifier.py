@@ -39,6 +39,8 @@ class ModelInfo:
     """Divides them then."""
     threshold: float
     """Probability from which an image is called Pneumonia; chosen on shifted validation."""
+    mirror: bool = False
+    """Whether the answer is the mean logit of a film and of its mirror image."""
     temperature: float = 1.0
     """Divides logits before the sigmoid."""
     recipe: str = ""
@@ -64,6 +66,8 @@ class Classifier:
         x_B1RR = normalise(self._pixels(images_BSS), self.info.mean, self.info.std)
         with torch.inference_mode():
             logits_B = self.network(x_B1RR)[:, 0]
+            if self.info.mirror:
+                logits_B = (logits_B + self.network(x_B1RR.flip(-1))[:, 0]) / 2
         return np.asarray(logits_B.float().cpu(), dtype=np.float32)
 
     def split_logits(self, split: Split) -> NDArray[np.float32]:
@@ -74,12 +78,20 @@ class Classifier:
         """Dense class activation maps (B, h, w) in logits, a cell every 8 pixels of the input.
 
         The logit is the mean, plus a bias, of every fourth cell along each side from the first.
+        Where the mirror image answers too, a map is the mean of both, the mirrored one turned back.
         """
         x_B1RR = normalise(self._pixels(images_BSS), self.info.mean, self.info.std)
         dense = densify(self.network)
-        with torch.inference_mode():  # dense features of a few images are large
-            parts = [class_activation_map(dense, dense.features(x)) for x in x_B1RR.split(8)]
-        return np.asarray(torch.cat(parts).cpu())
+
+        def read(x: Tensor) -> Tensor:
+            # Dense features of a few images are large.
+            return torch.cat([class_activation_map(dense, dense.features(p)) for p in x.split(8)])
+
+        with torch.inference_mode():
+            maps_Bhw = read(x_B1RR)
+            if self.info.mirror:
+                maps_Bhw = (maps_Bhw + read(x_B1RR.flip(-1)).flip(-1)) / 2
+        return np.asarray(maps_Bhw.cpu())
 
     def _pixels(self, images_BSS: NDArray[np.uint8] | Tensor) -> Tensor:
         if isinstance(images_BSS, np.ndarray):

@@ -18,7 +18,7 @@ import yaml
 from cxrdiag.data.augment import AugmentConfig
 from cxrdiag.errors import UsageError
 
-RECIPES = ("default", "original", "smoke")
+RECIPES = ("default", "finetune", "original", "smoke")
 
 _RANGES: dict[str, tuple[float, float]] = {
     "data.resolution": (32, 4096),
@@ -35,6 +35,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "augment.illumination": (0, 1),
     "augment.sharpness": (0, 1),
     "augment.noise": (0, 1),
+    "augment.frame": (0, 1),
+    "augment.letters": (0, 1),
     "augment.erase": (0, 1),
     "model.width": (1, 1024),
     "training.epochs": (1, 100_000),
@@ -68,6 +70,8 @@ class ModelConfig:
     """Table 1 of He et al. 2015."""
     width: int = 64
     """Channels of the first stage, 64 there; the cost of a step grows with its square."""
+    mirror: bool = False
+    """Answer with the mean logit of a film and of its mirror image, which takes twice as long."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +104,8 @@ class TrainingConfig:
     """Stop after so many epochs without a higher AUROC on shifted validation; 0: never."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     """Of training and of the scores after each epoch; auto: bf16 where the hardware computes it."""
+    init: Literal["random", "shipped", "imagenet"] = "random"
+    """The first weights: He et al. 2015, the model in the package, or torchvision's of ImageNet."""
     seed: int = 0
     """Of the first weights, the order of the images and their augmentation."""
 

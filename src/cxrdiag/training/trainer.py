@@ -23,7 +23,7 @@ from cxrdiag.data.resample import resize
 from cxrdiag.data.store import Store
 from cxrdiag.errors import DataError
 from cxrdiag.files import write_json, write_text
-from cxrdiag.model.checkpoint import RESUME, save_model
+from cxrdiag.model.checkpoint import RESUME, halved, save_model
 from cxrdiag.model.classifier import Classifier, ModelInfo, normalise
 from cxrdiag.model.device import autocast, to_device
 from cxrdiag.model.resnet import ResNet
@@ -37,6 +37,7 @@ from cxrdiag.training.optimisation import (
     loss_function,
     update_average,
 )
+from cxrdiag.training.start import Start, load_start
 from cxrdiag.training.state import State
 from cxrdiag.training.validation import Validation, non_finite
 
@@ -97,11 +98,16 @@ def fit(
     of one that never was, bit for bit on one machine's CPU (a GPU's sums may round differently).
 
     Raises TrainingError on a non-finite loss, or when `resume` finds another recipe or store;
-    ModelError when there is nothing to resume; DataError when a split lacks a class.
+    ModelError when there is nothing to resume, or the weights to start from cannot be had, and
+    UsageError when they are of another network; DataError when a split lacks a class.
     """
-    job = _prepare(recipe, store, device, reporter or Reporter())
+    start = load_start(recipe)
+    job = _prepare(recipe, store, device, start, reporter or Reporter())
     torch.manual_seed(recipe.training.seed)
-    network = to_device(ResNet(recipe.model.arch, width=recipe.model.width), device)
+    network = ResNet(recipe.model.arch, width=recipe.model.width)
+    if start is not None:
+        network.load_state_dict(start.weights, strict=False)  # ImageNet has another last layer
+    network = to_device(network, device)
     state = State(network, copy.deepcopy(network), build_optimizer(network, recipe.training))
     identity = {
         "recipe": dataclasses.asdict(recipe),
@@ -113,6 +119,8 @@ def fit(
     write_text(run / "config.yaml", dump_recipe(recipe))
     write_json(run / "environment.json", describe_environment(device))
     validation = Validation(job.val, job.info.resolution)
+    # Epochs are told apart without the mirror image as well, and in half the time.
+    plain = dataclasses.replace(job.info, mirror=False)
 
     while not _is_finished(state.history, recipe):
         started = time.perf_counter()
@@ -120,7 +128,7 @@ def fit(
         images_per_s = len(job.train) / (time.perf_counter() - started)
         kept = state.average if recipe.training.ema_decay else state.network
         with autocast(device, recipe.training.precision):
-            scores = validation.scores(Classifier(kept.eval(), job.info, device))
+            scores = validation.scores(Classifier(kept.eval(), plain, device))
         row = Epoch(
             epoch=len(state.history) + 1,
             train_loss=loss,
@@ -141,7 +149,9 @@ def fit(
     return _finish(job, validation, state, run)
 
 
-def _prepare(recipe: Recipe, store: Store, device: torch.device, reporter: Reporter) -> _Job:
+def _prepare(
+    recipe: Recipe, store: Store, device: torch.device, start: Start | None, reporter: Reporter
+) -> _Job:
     train, val = Split(store, "train", device), Split(store, "val", device)
     for what, split in (("train", train), ("val", val)):
         if split.targets_N.unique().numel() < 2:
@@ -151,11 +161,12 @@ def _prepare(recipe: Recipe, store: Store, device: torch.device, reporter: Repor
                 hint="a classifier needs both Normal and Pneumonia",
                 code="one_class",
             )
-    mean, std = train.pixel_statistics()
+    mean, std = (start.mean, start.std) if start else train.pixel_statistics()
     info = ModelInfo(
         arch=recipe.model.arch,
         width=recipe.model.width,
         image_size=store.image_size,
+        mirror=recipe.model.mirror,
         resolution=recipe.data.resolution,
         mean=mean,
         std=std,
@@ -213,11 +224,12 @@ def _train_epoch(job: _Job, state: State) -> tuple[float, float]:
 
 def _finish(job: _Job, validation: Validation, state: State, run: Path) -> Classifier:
     """Write the model and the curves; nothing is left to resume then."""
-    state.network.load_state_dict(state.best)
+    weights = halved(state.best)
+    state.network.load_state_dict(weights)  # the threshold is to be that of what is written
     classifier = Classifier(state.network.eval(), job.info, job.val.device)
     threshold = validation.threshold(classifier)
     info = dataclasses.replace(job.info, threshold=threshold, epoch=state.best_epoch)
-    save_model(run, state.best, info)
+    save_model(run, weights, info)
     draw_curves(run / "curves.png", state.history)
     (run / RESUME).unlink()
     return dataclasses.replace(classifier, info=info)
