@@ -38,29 +38,7 @@ def main() -> None:
     cxrdiag("prepare", "--kaggle-dir", arguments.data, "--out", store)
     for seed in arguments.seeds.split(","):
         for recipe in arguments.recipes.split(","):
-            run = runs / f"{recipe}-seed{seed}"
-            if not is_finished(run):
-                if is_interrupted(run):
-                    what, spent = ["--resume"], epoch_seconds(run)
-                else:
-                    what, spent = ["--recipe", recipe, "--seed", seed], 0.0
-                    discard(run)  # what a training killed in its first epoch left
-                origin = provenance()  # of the code that trains, not of later edits
-                started = time.perf_counter()
-                cxrdiag("train", "--data", store, "--run", run, *what)
-                spent += time.perf_counter() - started
-                (run / "benchmark.json").write_text(
-                    json.dumps({**origin, "training_seconds": spent})
-                )
-            elif load_recipe(str(run / "config.yaml")) != load_recipe(
-                recipe, [f"training.seed={seed}"]
-            ):
-                sys.exit(f"{run} was trained with another {recipe}: choose a new --work")
-            if "shifted_auroc" not in (run / "history.csv").read_text():
-                sys.exit(f"{run} was chosen by another rule: choose a new --work")
-            if not (run / "metrics.json").exists():
-                cxrdiag("eval", "--data", store, "--run", run)
-                enter(run, arguments.why)
+            measure(recipe, int(seed), store, runs / f"{recipe}-seed{seed}", arguments.why)
             write_results(runs)
     document = json.loads(RESULTS.read_text())
     README.write_text(with_table(README.read_text(), document), encoding="utf-8")
@@ -75,6 +53,26 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", default="0,1,2,3,4")
     parser.add_argument("--why", required=True, help="goes into the ledger of looks at test")
     return parser.parse_args()
+
+
+def measure(recipe: str, seed: int, store: Path, run: Path, why: str) -> None:
+    """Train the run and evaluate it on test, what of it is not done yet."""
+    if not is_finished(run):
+        if is_interrupted(run):
+            what, spent = ["--resume"], epoch_seconds(run)
+        else:
+            what, spent = ["--recipe", recipe, "--seed", seed], 0.0
+            discard(run)  # what a training killed in its first epoch left
+        origin = provenance()  # of the code that trains, not of later edits
+        started = time.perf_counter()
+        cxrdiag("train", "--data", store, "--run", run, *what)
+        spent += time.perf_counter() - started
+        (run / "benchmark.json").write_text(json.dumps({**origin, "training_seconds": spent}))
+    elif load_recipe(str(run / "config.yaml")) != load_recipe(recipe, [f"training.seed={seed}"]):
+        sys.exit(f"{run} was trained with another {recipe}: choose a new --work")
+    if not (run / "metrics.json").exists():
+        cxrdiag("eval", "--data", store, "--run", run)
+        enter(run, why)
 
 
 def cxrdiag(*arguments: object) -> None:
