@@ -66,8 +66,7 @@ def test_one_stray_image_does_not_drag_the_threshold_to_itself() -> None:
     assert logit == pytest.approx((-6 - 7.81) / 2)
     # With a Normal above it, separation is not perfect and the stray has no say.
     normal[-1] = -5.0
-    logit = scipy.special.logit(_choose(normal, pneumonia))
-    assert -5.0 < logit < 6.0
+    assert scipy.special.logit(_choose(normal, pneumonia)) == pytest.approx((-5 + 6) / 2)
 
 
 def test_by_hand_with_overlap() -> None:
@@ -76,11 +75,26 @@ def test_by_hand_with_overlap() -> None:
     normal, pneumonia = [-5.0, -4.0, -2.0, -1.0], [-1.5, 1.0, 2.0, 3.0]
     assert _balanced(0.5, normal, pneumonia) == pytest.approx((0.875, 0.10825), abs=1e-4)
     assert scipy.special.logit(_choose(normal, pneumonia)) == pytest.approx(0.0, abs=1e-9)
+    # The same ten logits higher: the range that is best begins and ends at 9.0 and 11.0.
+    higher = [z + 10 for z in normal], [z + 10 for z in pneumonia]
+    assert scipy.special.logit(_choose(*higher)) == pytest.approx(10.0)
     # A dip within the error does not end the range. From 1.0 down: 17 of 20 and all Normal, 0.925
     # with an error of 0.040; at -1.0 a Normal is called, 0.9; at -1.5 another Pneumonia, 0.925.
+    # Ten logits higher, its end nearest to 0.5 is half-way between -9.0 and -1.5.
     normal, pneumonia = [-9.0] * 19 + [-1.0], [-20.0, -20.0, -1.5] + [1.0] * 17
     assert _balanced(0.5, normal, pneumonia) == pytest.approx((0.925, 0.0399), abs=1e-4)
-    assert scipy.special.logit(_choose(normal, pneumonia)) == pytest.approx((1.0 - 9.0) / 2)
+    assert _choose(normal, pneumonia) == 0.5
+    higher = [z + 10 for z in normal], [z + 10 for z in pneumonia]
+    assert scipy.special.logit(_choose(*higher)) == pytest.approx(10 + (-9.0 - 1.5) / 2)
+
+
+def test_as_many_errors_either_way_leave_the_threshold_near_a_half() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        normal, pneumonia = rng.normal(-2, 1.5, 100), rng.normal(2, 1.5, 300)
+        assert _choose(list(normal), list(pneumonia)) == pytest.approx(0.5, abs=0.1)
+    # And where all logits are far too high, it goes up with them.
+    assert scipy.special.logit(_choose(list(normal + 6), list(pneumonia + 6))) > 4
 
 
 def test_good_thresholds_with_worse_ones_between_are_not_averaged() -> None:

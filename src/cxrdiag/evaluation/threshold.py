@@ -11,11 +11,12 @@ _FARTHEST = 36.0
 
 
 def choose_threshold(logits_N: NDArray[np.floating], targets_N: NDArray[np.int64]) -> float:
-    """The threshold of highest balanced accuracy on these images, a logit within +-36.
+    """A threshold of highest balanced accuracy on these images, a logit within +-36.
 
     Where a network nearly separates them, a wide range of thresholds is as good as the best, and
-    its ends hang on single images. So: of the range of thresholds about the best in
-    which balanced accuracy stays within one standard error of the highest, the middle.
+    where in it the very best lies hangs on single images. So: of the range of thresholds about the
+    best in which balanced accuracy stays within one standard error of the highest, the one nearest
+    to a probability of 0.5, where a loss that weighs both classes alike has put the boundary.
     Both classes must be there.
     """
     fpr, tpr, thresholds = roc_curve(targets_N, logits_N, drop_intermediate=False)
@@ -28,6 +29,9 @@ def choose_threshold(logits_N: NDArray[np.floating], targets_N: NDArray[np.int64
     # Only as far as the next worse threshold: beyond it may be good ones again.
     first = max((int(i) + 1 for i in worse if i < best), default=0)
     last = min((int(i) - 1 for i in worse if i > best), default=len(thresholds) - 1)
-    # roc_curve's thresholds fall, from infinity; z >= t for every t from one down to the next.
-    ends = thresholds[[first, min(last + 1, len(thresholds) - 1)]].astype(np.float64)
-    return float(np.clip(ends, -_FARTHEST, _FARTHEST).mean())
+    # roc_curve's thresholds fall, from infinity, and calls of every t from one down to the next are
+    # alike: half-way between the two, an end of the range keeps clear of the images.
+    ends = np.clip(thresholds.astype(np.float64), -_FARTHEST, _FARTHEST)
+    ends = np.append(ends, ends[-1])
+    highest, lowest = ends[first : first + 2].mean(), ends[last : last + 2].mean()
+    return float(np.clip(0.0, lowest, highest))
