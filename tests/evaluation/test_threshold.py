@@ -93,8 +93,8 @@ def test_as_many_errors_either_way_leave_the_threshold_near_a_half() -> None:
     for _ in range(20):
         normal, pneumonia = rng.normal(-2, 1.5, 100), rng.normal(2, 1.5, 300)
         assert _choose(list(normal), list(pneumonia)) == pytest.approx(0.5, abs=0.1)
-    # And where all logits are far too high, it goes up with them.
-    assert scipy.special.logit(_choose(list(normal + 6), list(pneumonia + 6))) > 4
+        # And where all logits are far too high, it goes up with them.
+        assert scipy.special.logit(_choose(list(normal + 6), list(pneumonia + 6))) > 4
 
 
 def test_good_thresholds_with_worse_ones_between_are_not_averaged() -> None:

@@ -254,4 +254,4 @@ def test_an_unknown_recipe_names_the_shipped_ones(tmp_path: Path) -> None:
     for name in ("defualt", str(tmp_path), str(tmp_path / "latin.yaml")):
         error = _refused(name)
         assert error.code == "unknown_recipe"
-        assert "default, finetune, original, smoke" in error.hint
+        assert "default, best, finetune, original, smoke" in error.hint

@@ -109,5 +109,19 @@ def test_imagenet_weights_that_cannot_be_had_are_a_model_error(
     assert "no route to host" in str(e.value)
 
 
+def test_init_on_the_command_line_brings_the_recipe_for_it(
+    imagenet: torchvision.models.ResNet, desk: Path, cxrdiag_command
+) -> None:
+    short = ["--epochs", 1, "--set", "data.resolution=32", "--run", "runs/tuned", "--device", "cpu"]
+    outcome = cxrdiag_command("train", "--init", "imagenet", *short, "--json")
+    assert outcome.code == 0
+    made = load_recipe(str(desk / "runs/tuned/config.yaml"))
+    assert (made.name, made.training.init, made.model.width) == ("finetune", "imagenet", 64)
+    assert made.training.lr == load_recipe("finetune").training.lr
+    refused = cxrdiag_command("train", "--init", "elsewhere", "--run", "runs/other")
+    assert refused.code == 2
+    assert "expected 'random' or 'shipped' or 'imagenet'" in refused.err
+
+
 def test_random_is_the_default() -> None:
     assert load_start(dataclasses.replace(_recipe())) is None

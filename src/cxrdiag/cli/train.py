@@ -42,7 +42,7 @@ def train(
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="default, finetune, original, smoke, or a YAML file.",
+            help="default, best, finetune, original, smoke, or a YAML file.",
             show_default="default, or with --init finetune",
         ),
     ] = None,
@@ -93,6 +93,8 @@ def train(
                 code="nothing_to_resume",
             )
         recipe = str(run / "config.yaml")
+    if init == "imagenet" and recipe is None:
+        overrides.insert(0, "model.width=64")  # there are no narrower ones
     config = load_recipe(recipe or ("finetune" if init else "default"), overrides)
     if run and not resume and run.exists() and any(run.iterdir()):
         raise UsageError(

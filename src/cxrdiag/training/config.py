@@ -18,7 +18,7 @@ import yaml
 from cxrdiag.data.augment import AugmentConfig
 from cxrdiag.errors import UsageError
 
-RECIPES = ("default", "finetune", "original", "smoke")
+RECIPES = ("default", "best", "finetune", "original", "smoke")
 
 _RANGES: dict[str, tuple[float, float]] = {
     "data.resolution": (32, 4096),
