@@ -72,7 +72,7 @@ def measure(recipe: str, seed: int, store: Path, run: Path, why: str) -> None:
         sys.exit(f"{run} was trained with another {recipe}: choose a new --work")
     if not (run / "metrics.json").exists():
         cxrdiag("eval", "--data", store, "--run", run)
-        enter(run, why)
+    enter(run, why)
 
 
 def cxrdiag(*arguments: object) -> None:
@@ -93,8 +93,12 @@ def provenance() -> dict[str, str]:
 
 
 def enter(run: Path, why: str) -> None:
-    """Append a look at test to the ledger: none is ever taken out."""
+    """Append a run's look at test to the ledger, once; none is ever taken out."""
     row = read_run(run)
+    with LEDGER.open(newline="", encoding="utf-8") as file:
+        entered = {(look["commit"], look["recipe"], look["seed"]) for look in csv.DictReader(file)}
+    if (row["commit"], row["recipe"], str(row["seed"])) in entered:
+        return
     values = [datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M")]
     values += [row["commit"], row["recipe"], row["seed"], why]
     values += [f"{row[name]:.4f}" for name in ("accuracy", "auroc", "sensitivity", "specificity")]

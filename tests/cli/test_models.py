@@ -46,6 +46,7 @@ def test_a_damaged_run_does_not_hide_the_others(shipped: Path, desk: Path, cxrdi
         "runs/tiny": "smoke",
         "runs/damaged": None,
     }
+    assert "damaged model.json" in cxrdiag_command("models").out
 
 
 def test_without_a_run_the_shipped_model_answers_and_says_so(

@@ -23,7 +23,8 @@ def models(json: Json = False) -> None:
     from cxrdiag import runs
     from cxrdiag.cli.console import err, out, print_json, table, with_interval
 
-    folders = [runs.WEIGHTS, *runs.finished_runs()]
+    trained = runs.finished_runs()
+    folders = [*([runs.WEIGHTS] if runs.is_finished(runs.WEIGHTS) else []), *trained]
     rows = [{"model": runs.model_name(folder), **_describe(folder)} for folder in folders]
     if json:
         print_json({"models": rows})
@@ -31,14 +32,14 @@ def models(json: Json = False) -> None:
     shown = [
         [
             row["model"],
-            f"{row['recipe']}, seed {row['seed']}",
+            f"{row['recipe']}, seed {row['seed']}" if row["arch"] else "damaged model.json",
             *with_interval(row, "accuracy"),
             with_interval(row, "auroc")[0],
         ]
         for row in rows
     ]
     out.print(table("", ["model", "trained by", "accuracy", "95 % interval", "AUROC"], shown))
-    if len(folders) == 1:
+    if not trained:
         err.print("no runs here; train one: cxrdiag train")
     typer.echo("cxrdiag predict takes the newest run, or the shipped model; --run NAME another")
 
