@@ -9,7 +9,6 @@ import pytest
 
 from cxrdiag.errors import ModelError
 from cxrdiag.runs import (
-    WEIGHTS,
     discard,
     find_model,
     finished_runs,
@@ -103,15 +102,25 @@ def test_a_run_without_an_epoch_is_discarded_and_nothing_else(tmp_path: Path) ->
     assert [path.name for path in mine.iterdir()] == ["notes.txt"]
 
 
-def test_a_model_is_the_named_one_then_the_newest_run_then_the_shipped(tmp_path: Path) -> None:
-    assert find_model(None, tmp_path) == WEIGHTS
+def test_a_model_is_the_named_one_then_the_newest_run_then_the_shipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cxrdiag.runs.WEIGHTS", tmp_path / "weights")
+    with pytest.raises(ModelError) as e:  # a build without one
+        find_model(None, tmp_path / "runs")
+    assert (e.value.code, e.value.path) == ("no_run", tmp_path / "runs")
+    weights = _put(tmp_path / "weights", "model.json", time=1)
+    tmp_path = tmp_path / "runs"
+    assert find_model(None, tmp_path) == weights
+    (tmp_path.parent / "link").symlink_to(weights)
+    assert find_model(tmp_path.parent / "link", tmp_path) == weights
     newest = _put(tmp_path / "a", "model.json", time=300)
     _put(tmp_path / "b", "model.json", time=200)
     assert find_model(None, tmp_path) == newest
     assert find_model(tmp_path / "b", tmp_path) == tmp_path / "b"
     assert find_model("runs/absent", tmp_path) == Path("runs/absent")  # who loads it complains
-    assert find_model("shipped", tmp_path) == find_model(Path("shipped"), tmp_path) == WEIGHTS
-    assert (model_name(WEIGHTS), model_name(newest)) == ("shipped", str(newest))
+    assert find_model("shipped", tmp_path) == find_model(Path("shipped"), tmp_path) == weights
+    assert (model_name(weights), model_name(newest)) == ("shipped", str(newest))
 
 
 def test_finished_runs_are_listed_the_newest_last(tmp_path: Path) -> None:

@@ -22,13 +22,17 @@ def newest_run(runs: Path = RUNS) -> Path:
 
 
 def find_model(run: Path | str | None = None, runs: Path = RUNS) -> Path:
-    """The folder of a model: `run`, by path or as "shipped"; for None the newest run, else that."""
+    """The folder of a model: `run`, by path or as "shipped".
+
+    For None the newest run, or the shipped model where there is none. Raises ModelError where
+    there is neither.
+    """
     if run is not None:
-        return WEIGHTS if str(run) == SHIPPED else Path(run)
-    try:
-        return newest_run(runs)
-    except ModelError:
+        is_shipped = str(run) == SHIPPED or Path(run).resolve() == WEIGHTS.resolve()
+        return WEIGHTS if is_shipped else Path(run)
+    if is_finished(WEIGHTS) and not finished_runs(runs):
         return WEIGHTS
+    return newest_run(runs)
 
 
 def model_name(model: Path) -> str:
@@ -78,7 +82,7 @@ def is_interrupted(run: Path) -> bool:
 
 
 def finished_runs(runs: Path = RUNS) -> list[Path]:
-    """The runs that hold a model, the one finished last at the end."""
+    """The runs in `runs` that hold a model, the one finished last at the end."""
     found = [path.parent for path in runs.glob(f"*/{_MODEL}")]
     return sorted(found, key=lambda run: ((run / _MODEL).stat().st_mtime_ns, run))
 

@@ -71,3 +71,10 @@ def test_the_shipped_model_is_evaluated_beside_the_runs_and_not_in_the_package(
     written = json.loads((desk / "runs" / "shipped" / "metrics.json").read_text())
     assert written["accuracy"] == document["accuracy"]
     assert {path.name for path in shipped.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", ["shipped", "runs/shipped"])
+def test_no_run_takes_the_name_of_the_shipped_model(name: str, desk: Path, cxrdiag_command) -> None:
+    outcome = cxrdiag_command("train", "--run", name, "--json")
+    assert (outcome.code, outcome.document["error"]["code"]) == (2, "reserved_name")
+    assert not (desk / name).exists()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from urllib.error import URLError
 
@@ -96,17 +95,35 @@ def test_imagenet_weights_have_one_width(imagenet: torchvision.models.ResNet) ->
 
 
 def test_imagenet_weights_that_cannot_be_had_are_a_model_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def offline(*_: object, **__: object) -> None:
         raise URLError("no route to host")
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr("torch.hub.urlopen", offline)
+    capsys.readouterr()
     with pytest.raises(ModelError) as e:
         load_start(_recipe("training.init=imagenet"))
     assert e.value.code == "no_imagenet_weights"
     assert "no route to host" in str(e.value)
+    printed = capsys.readouterr()
+    assert printed.out == ""  # where --json prints its document
+    assert "Downloading" in printed.err
+
+
+def test_damaged_imagenet_weights_are_a_model_error(
+    imagenet: torchvision.models.ResNet, tmp_path: Path
+) -> None:
+    (file,) = (tmp_path / "hub" / "checkpoints").iterdir()
+    whole = file.read_bytes()
+    # The last would run a command if it were unpickled as it asks to be.
+    for data in (b"", whole[:1000], b"\x80\x02cos\nsystem\nU\x09touch owned\x85R."):
+        file.write_bytes(data)
+        with pytest.raises(ModelError) as e:
+            load_start(_recipe("training.init=imagenet"))
+        assert e.value.code == "no_imagenet_weights"
+    assert not Path("owned").exists()
 
 
 def test_init_on_the_command_line_brings_the_recipe_for_it(
@@ -124,4 +141,4 @@ def test_init_on_the_command_line_brings_the_recipe_for_it(
 
 
 def test_random_is_the_default() -> None:
-    assert load_start(dataclasses.replace(_recipe())) is None
+    assert load_start(_recipe()) is None

@@ -95,7 +95,9 @@ def train(
         recipe = str(run / "config.yaml")
     if init == "imagenet" and recipe is None:
         overrides.insert(0, "model.width=64")  # there are no narrower ones
-    config = load_recipe(recipe or ("finetune" if init else "default"), overrides)
+    config = load_recipe(
+        recipe or ("finetune" if init in ("shipped", "imagenet") else "default"), overrides
+    )
     if run and not resume and run.exists() and any(run.iterdir()):
         raise UsageError(
             "this folder holds something already",
@@ -107,6 +109,13 @@ def train(
     if run and resume and runs.is_finished(run):
         _show_result(run, data, json, seconds=0.0)
         return
+    if run in (Path(runs.SHIPPED), runs.RUNS / runs.SHIPPED):
+        raise UsageError(
+            f"{runs.SHIPPED!r} is the name of the model in the package",
+            path=run,
+            hint="choose another --run",
+            code="reserved_name",
+        )
     store, where = open_store(data), choose_device(device)
     run = run or runs.new_run(config.name)
     started = time.perf_counter()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from dataclasses import dataclass
-from urllib.error import URLError
+from http.client import HTTPException
+from pickle import UnpicklingError
 
 import torch
 from torch import Tensor
+from torch.hub import get_dir, load_state_dict_from_url
 from torchvision.models import get_model_weights
 
 from cxrdiag import runs
@@ -54,9 +58,9 @@ def _shipped(model: ModelConfig) -> Start:
 def _imagenet(model: ModelConfig) -> Start:
     """ImageNet weights from torchvision, the first convolution summed to one channel.
 
-    Of a gray image the sum sees what three equal channels would show the whole. The last layer is
-    left out. Downloaded once into torch's cache (`TORCH_HOME`). Raises ModelError where they cannot
-    be had, UsageError where there are none of that width.
+    The summed kernel answers a gray image as the three answer three equal channels. The last layer
+    is left out. Downloaded once into torch's cache (`TORCH_HOME`). Raises ModelError where they
+    cannot be had, UsageError where there are none of that width.
     """
     if model.width != _IMAGENET_WIDTH:
         raise UsageError(
@@ -64,14 +68,17 @@ def _imagenet(model: ModelConfig) -> Start:
             hint=f"--set model.width={_IMAGENET_WIDTH}",
             code="other_network",
         )
-    there = get_model_weights(model.arch).DEFAULT
+    url = get_model_weights(model.arch).DEFAULT.url
     try:
-        weights = there.get_state_dict(progress=False, check_hash=True)
-    except (URLError, OSError) as error:
+        # It says on standard output what it downloads, where there may be a JSON document.
+        with contextlib.redirect_stdout(sys.stderr):
+            # weights_only: the one file in pickle's format that is read, and nothing in it is run.
+            weights = load_state_dict_from_url(url, check_hash=True, weights_only=True)
+    except (OSError, HTTPException, RuntimeError, EOFError, UnpicklingError) as error:
         raise ModelError(
-            f"ImageNet weights could not be fetched: {error}",
-            path=there.url,
-            hint="put that file into ~/.cache/torch/hub/checkpoints, or start without --init",
+            f"ImageNet weights cannot be fetched or read: {error}",
+            path=url,
+            hint=f"remove or put that file in {get_dir()}/checkpoints, or start without --init",
             code="no_imagenet_weights",
         ) from error
     kept = {name: tensor for name, tensor in weights.items() if not name.startswith("fc.")}

@@ -106,7 +106,7 @@ def fit(
     torch.manual_seed(recipe.training.seed)
     network = ResNet(recipe.model.arch, width=recipe.model.width)
     if start is not None:
-        network.load_state_dict(start.weights, strict=False)  # ImageNet has another last layer
+        network.load_state_dict({**network.state_dict(), **start.weights})
     network = to_device(network, device)
     state = State(network, copy.deepcopy(network), build_optimizer(network, recipe.training))
     identity = {
@@ -119,7 +119,7 @@ def fit(
     write_text(run / "config.yaml", dump_recipe(recipe))
     write_json(run / "environment.json", describe_environment(device))
     validation = Validation(job.val, job.info.resolution)
-    # Epochs are told apart without the mirror image as well, and in half the time.
+    # Without the mirror image epochs are told apart just as well, in half the time.
     plain = dataclasses.replace(job.info, mirror=False)
 
     while not _is_finished(state.history, recipe):
