@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from cxrdiag.model.cam import class_activation_map, densify, enlarge
+from cxrdiag.model.cam import class_activation_map, densify, enlarge, unmirror
 from cxrdiag.model.resnet import ResNet
 
 
@@ -74,3 +74,19 @@ def test_enlarging_keeps_the_place_and_the_level() -> None:
     # (8, 16), which has become rows 16 and 17 and columns 32 and 33.
     assert (row, column) in {(r, c) for r in (16, 17) for c in (32, 33)}
     torch.testing.assert_close(large[1], torch.full((64, 64), -3.0))
+
+
+@pytest.mark.parametrize("size", [64, 96, 100, 128])
+def test_the_map_of_a_mirrored_input_is_turned_back_cell_by_cell(size: int) -> None:
+    """Of a film whose map is a wave across it, and of its mirror image: the same, in its places."""
+    n = -(-size // 8)
+    looks_from = 8 * torch.arange(n)
+
+    def wave(place: torch.Tensor) -> torch.Tensor:
+        return torch.sin(place / 20).expand(2, n, n)
+
+    turned = unmirror(wave(size - 1 - looks_from), size)
+    # The leftmost cell has no neighbour to be taken from.
+    torch.testing.assert_close(
+        turned[..., 1:], wave(looks_from)[..., 1:], atol=0.02, rtol=0
+    )  # 0.15 to 0.35 where cells are only put in reverse order

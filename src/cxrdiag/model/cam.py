@@ -44,6 +44,17 @@ def densify(network: ResNet) -> ResNet:
     return dense
 
 
+def unmirror(map_Bhw: Tensor, size: int) -> Tensor:
+    """The dense map of a mirrored input of `size` pixels, turned back, its cells in their places.
+
+    Turned back, a cell looks from the last of its eight pixels, not the first (where `size` is a
+    multiple of eight): each is taken between its neighbour on the left and itself.
+    """
+    turned_Bhw = map_Bhw.flip(-1)
+    left_Bhw = torch.cat([turned_Bhw[..., :1], turned_Bhw[..., :-1]], dim=-1)
+    return torch.lerp(turned_Bhw, left_Bhw, (size - 1) % 8 / 8)
+
+
 def enlarge(map_Bhw: Tensor, size: int) -> Tensor:
     """A dense map brought to the input's size, (B, size, size), bicubic so that cells do not show.
 

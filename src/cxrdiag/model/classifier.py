@@ -14,7 +14,7 @@ from torch import Tensor
 
 from cxrdiag.data.batches import Split
 from cxrdiag.data.resample import resize
-from cxrdiag.model.cam import class_activation_map, densify
+from cxrdiag.model.cam import class_activation_map, densify, unmirror
 from cxrdiag.model.resnet import ResNet
 
 _BATCH = 128
@@ -77,8 +77,9 @@ class Classifier:
     def maps(self, images_BSS: NDArray[np.uint8] | Tensor) -> NDArray[np.float32]:
         """Dense class activation maps (B, h, w) in logits, a cell every 8 pixels of the input.
 
-        The logit is the mean, plus a bias, of every fourth cell along each side from the first.
-        Where the mirror image answers too, a map is the mean of both, the mirrored one turned back.
+        The network's logit is the mean, plus a bias, of every fourth cell along each side from the
+        first. Where the mirror image answers too, a map is the mean of the film's and of its mirror
+        image's, turned back.
         """
         x_B1RR = normalise(self._pixels(images_BSS), self.info.mean, self.info.std)
         dense = densify(self.network)
@@ -90,7 +91,7 @@ class Classifier:
         with torch.inference_mode():
             maps_Bhw = read(x_B1RR)
             if self.info.mirror:
-                maps_Bhw = (maps_Bhw + read(x_B1RR.flip(-1)).flip(-1)) / 2
+                maps_Bhw = (maps_Bhw + unmirror(read(x_B1RR.flip(-1)), x_B1RR.shape[-1])) / 2
         return np.asarray(maps_Bhw.cpu())
 
     def _pixels(self, images_BSS: NDArray[np.uint8] | Tensor) -> Tensor:
