@@ -79,11 +79,15 @@ _RECIPES = st.builds(
         sharpness=_floats(0, 1),
         noise=_floats(0, 1),
         erase=_floats(0, 1),
+        normal_cut=_floats(0, 0.9),
+        frame=_floats(0, 1),
+        letters=_floats(0, 1),
     ),
     model=st.builds(
         ModelConfig,
         arch=st.sampled_from(["resnet18", "resnet152"]),
         width=st.integers(1, 1024),
+        mirror=st.booleans(),
     ),
     training=st.builds(
         TrainingConfig,
@@ -100,6 +104,7 @@ _RECIPES = st.builds(
         ema_decay=_floats(0, 1),
         patience=st.integers(0, 100_000),
         precision=st.sampled_from(["auto", "bf16", "fp32"]),
+        init=st.sampled_from(["random", "shipped", "imagenet"]),
         seed=st.integers(0, 2**32 - 1),
     ),
 )
@@ -255,3 +260,14 @@ def test_an_unknown_recipe_names_the_shipped_ones(tmp_path: Path) -> None:
         error = _refused(name)
         assert error.code == "unknown_recipe"
         assert "default, best, finetune, original, smoke" in error.hint
+
+
+def test_best_is_default_with_more_pixels_and_epochs() -> None:
+    default, best = load_recipe("default"), load_recipe("best")
+    assert best.augment == default.augment
+    assert best.model == default.model
+    assert dataclasses.replace(best.training, epochs=1) == dataclasses.replace(
+        default.training, epochs=1
+    )
+    assert best.data.resolution > default.data.resolution
+    assert best.training.epochs > default.training.epochs

@@ -15,6 +15,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from safetensors.torch import load_file
 from scipy.special import expit
 from sklearn.metrics import log_loss, roc_auc_score
 
@@ -183,17 +184,18 @@ def test_the_model_is_the_one_of_the_best_epoch_and_reads_as_validated(
     logits, targets = classifier.split_logits(val), store.targets(store.rows("val"))
     row = _history(runs[name])[info.epoch - 1]
 
-    # These are the weights that were validated at that epoch: the average, where there is one.
+    # These are the weights that were validated at that epoch: the average, where there is one. They
+    # are rounded to half precision when they are written.
     weights = np.where(targets > 0, 1 / targets.sum(), 1 / (1 - targets).sum())
     loss = log_loss(targets, expit(logits.astype(np.float64)), sample_weight=weights)
-    assert float(row["val_loss"]) == pytest.approx(loss, rel=1e-4)
-    assert float(row["val_auroc"]) == pytest.approx(roc_auc_score(targets, logits), abs=1e-5)
+    assert float(row["val_loss"]) == pytest.approx(loss, rel=1e-3)
+    assert float(row["val_auroc"]) == pytest.approx(roc_auc_score(targets, logits), abs=0.02)
     assert float(row["val_accuracy"]) == pytest.approx(((logits > 0) == targets).mean(), abs=1e-5)
 
     # Epoch and threshold are those of shifted validation.
     validation = Validation(val, 32)
     shifted_auroc = validation.scores(classifier).shifted_auroc
-    assert float(row["shifted_auroc"]) == pytest.approx(shifted_auroc, abs=1e-5)
+    assert float(row["shifted_auroc"]) == pytest.approx(shifted_auroc, abs=0.02)
     aurocs = [float(row["shifted_auroc"]) for row in _history(runs[name])]
     assert info.epoch == max(i for i, a in enumerate(aurocs, 1) if a == max(aurocs))
     assert info.threshold == pytest.approx(validation.threshold(classifier), abs=1e-6)
@@ -429,3 +431,29 @@ def test_epochs_are_scored_in_the_number_format_of_the_training(
     with torch.autocast("cpu", torch.bfloat16):
         assert written == pytest.approx(validation.scores(classifier).loss, rel=1e-5)
     assert written != pytest.approx(validation.scores(classifier).loss, rel=1e-5)
+
+
+def test_the_mirror_image_has_a_say_in_the_threshold_and_the_model_but_not_in_the_epochs(
+    store: Store, tmp_path: Path
+) -> None:
+    recipe = dataclasses.replace(SGD, model=ModelConfig(width=16, mirror=True))
+    for name, trained in (("both", recipe), ("one", SGD)):
+        fit(trained, store, tmp_path / name, device=CPU)
+    both, one = (load_model(tmp_path / name, CPU) for name in ("both", "one"))
+    columns = ("val_loss", "val_auroc", "shifted_auroc")
+    histories = [
+        [[row[column] for column in columns] for row in _history(tmp_path / name)]
+        for name in ("both", "one")
+    ]
+    assert histories[0] == histories[1]
+    assert (both.info.mirror, one.info.mirror) == (True, False)
+    val = Split(store, "val", CPU)
+    assert np.abs(both.split_logits(val) - one.split_logits(val)).max() > 1e-4
+    validation = Validation(val, 32)
+    assert both.info.threshold == pytest.approx(validation.threshold(both), abs=1e-6)
+
+
+def test_weights_are_written_in_half_precision(runs: dict[str, Path]) -> None:
+    weights = load_file(runs["adamw"] / "model.safetensors")
+    assert {t.dtype for t in weights.values() if t.ndim > 1} == {torch.float16}
+    assert weights["bn1.running_var"].dtype == torch.float32

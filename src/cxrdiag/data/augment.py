@@ -64,8 +64,9 @@ def augment(
     generator: torch.Generator,
     targets_B: Tensor | None = None,
 ) -> Tensor:
-    """Pixels in 0 to 1, (B, 1, R, R), to the same: from style and geometry to erasing, as above.
+    """Pixels in 0 to 1, (B, 1, R, R), to the same.
 
+    In this order: another film's style, geometry, exposure, frame and letters, texture, erasing.
     Style comes from an image of the batch, drawn at random; a batch of one keeps its own. Which
     films are Normal `targets_B` says, 0 or 1; only `normal_cut` wants to know.
     """
@@ -142,14 +143,18 @@ def _mark(x_B1RR: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:
     Both are there in some hospitals and not in others. Where a frame is, each side has it seven
     times in ten, up to a seventh of the image wide, and it is black three times in four.
     """
-    framed_B = draw.uniform(0, 1) < config.frame
-    edges = [draw.uniform(0, 1 / 7) * (draw.uniform(0, 1) < 0.7) * framed_B for _ in range(4)]
-    gray_B = draw.uniform(0, 1) * (draw.uniform(0, 1) < 0.25)
-    x = frame(x_B1RR, torch.stack(edges, dim=1), gray_B)
-    lettered_B = (draw.uniform(0, 1) < config.letters).view(-1, 1, 1, 1)
-    chosen_B = torch.randint(N_OVERLAYS, (draw.n,), generator=draw.generator)
-    overlays = letters(x.shape[-1])[chosen_B].to(draw.device)
-    return torch.maximum(x, overlays * lettered_B)
+    x = x_B1RR
+    if config.frame:
+        framed_B = draw.uniform(0, 1) < config.frame
+        edges = [draw.uniform(0, 1 / 7) * (draw.uniform(0, 1) < 0.7) * framed_B for _ in range(4)]
+        gray_B = draw.uniform(0, 1) * (draw.uniform(0, 1) < 0.25)
+        x = frame(x, torch.stack(edges, dim=1), gray_B)
+    if config.letters:
+        lettered_B = draw.uniform(0, 1) < config.letters
+        chosen_B = torch.randint(N_OVERLAYS, (draw.n,), generator=draw.generator)
+        overlays_B1RR = letters(x.shape[-1])[chosen_B].to(draw.device).float() / 255
+        x = torch.maximum(x, overlays_B1RR * lettered_B.view(-1, 1, 1, 1))
+    return x
 
 
 def _texture(x_B1RR: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:

@@ -1,4 +1,4 @@
-"""What a console leaves on a film: a frame about it, and burnt-in letters.
+"""What hospitals leave on a film: a frame about it, and burnt-in letters.
 
 Shapes: B batch, R side of an image, L overlays. Images are float32, 0 to 1.
 """
@@ -16,28 +16,28 @@ from torch import Tensor
 N_OVERLAYS = 128
 
 
-@functools.cache
+@functools.lru_cache(maxsize=1)  # a training has one size
 def letters(size: int) -> Tensor:
-    """Overlays of letters and digits near the top or the bottom edge, (L, 1, R, R), else black.
+    """Overlays of letters and digits near the top or the bottom edge, uint8 (L, 1, R, R), else 0.
 
-    One to three words of up to ten signs, a 25th to an 8th of the side in height, gray to white;
-    some run off the film. Always the same ones.
+    One to three words of up to ten characters in a font of a 25th to an 8th of the side, gray to
+    white; some run off the film. Always the same ones, with one version of Pillow.
     """
     rng = np.random.default_rng(0)
-    signs = list(string.ascii_uppercase + string.digits + " ")
+    characters = list(string.ascii_uppercase + string.digits + " ")
     overlays = []
     for _ in range(N_OVERLAYS):
         overlay = Image.new("L", (size, size))
         draw = ImageDraw.Draw(overlay)
         for _ in range(rng.integers(1, 4)):
-            word = "".join(rng.choice(signs, rng.integers(1, 11)))
+            word = "".join(rng.choice(characters, rng.integers(1, 11)))
             left = rng.uniform(-0.05, 0.9)
             top = rng.uniform(0, 0.2) if rng.random() < 0.5 else rng.uniform(0.75, 0.97)
             font = ImageFont.load_default(size=rng.uniform(0.04, 0.12) * size)
             at = (left * size, top * size)
             draw.text(at, word, fill=int(rng.integers(120, 256)), font=font)
         overlays.append(np.asarray(overlay))
-    return torch.from_numpy(np.stack(overlays)[:, None]).float() / 255
+    return torch.from_numpy(np.stack(overlays)[:, None])
 
 
 def frame(x_B1RR: Tensor, edges_B4: Tensor, gray_B: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ def frame(x_B1RR: Tensor, edges_B4: Tensor, gray_B: Tensor) -> Tensor:
     Left, right, top, bottom. An edge of 0 leaves that side as it is.
     """
     r = x_B1RR.shape[-1]
-    place = torch.arange(r, device=x_B1RR.device)
+    place = torch.arange(r, device=x_B1RR.device) + 0.5
     left, right, top, bottom = (edge_B[:, None] * r for edge_B in edges_B4.unbind(dim=1))
     columns_BR = (place >= left) & (place < r - right)
     rows_BR = (place >= top) & (place < r - bottom)

@@ -16,8 +16,9 @@ from cxrdiag.files import write_file, write_text
 class Epoch:
     """One row of history.csv.
 
-    Validation is computed in the number format of the training (`training.precision`); the
-    threshold, `eval` and `predict` in fp32, from which bf16 differs a little.
+    Validation is computed in the number format of the training (`training.precision`) and without
+    the mirror image; the threshold, `eval` and `predict` in fp32, with the mirror image where the
+    recipe wants it, and of weights rounded to half precision, as they are written.
     """
 
     epoch: int

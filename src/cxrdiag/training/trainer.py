@@ -113,6 +113,8 @@ def fit(
         "recipe": dataclasses.asdict(recipe),
         "data": store.fingerprint,
         "image_size": store.image_size,
+        # Of the weights that it started from, which may be other ones in another version.
+        "normalisation": [job.info.mean, job.info.std],
     }
     if resume:
         state.restore(run, identity)

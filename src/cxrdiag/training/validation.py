@@ -80,15 +80,15 @@ class Validation:
         )
 
     def threshold(self, classifier: Classifier) -> float:
-        """Probability of highest balanced accuracy on shifted copies (`choose_threshold`).
+        """`choose_threshold` on shifted copies, as a probability.
 
         A copy of each film at a time, and the mean, in logits: copies of one film are not
-        independent, and are not counted as if they were.
+        independent, and are not counted as if they were. Raises TrainingError as `scores` does.
         """
-        chosen = [
-            choose_threshold(logits_N, self._targets_N)
-            for logits_N in self._shifted_logits(classifier)
-        ]
+        shifted_CN = self._shifted_logits(classifier)
+        if not np.isfinite(shifted_CN).all():
+            raise non_finite("a logit of the weights in half precision is not finite")
+        chosen = [choose_threshold(logits_N, self._targets_N) for logits_N in shifted_CN]
         return float(probability(np.mean(chosen)))
 
     def _shifted_logits(self, classifier: Classifier) -> NDArray[np.float32]:
