@@ -2,9 +2,9 @@
 
     python benchmarks/ship.py --data FOLDER --why "release 0.1" [--work bench]
 
-The recipe `best` with seed 0, settled before any was trained, so that none was chosen for its
-result. A run that benchmarks/accuracy.py left in the work folder is taken as it is. Writes
-src/cxrdiag/weights: model.safetensors, model.json, metrics.json (of test), MODEL_CARD.md.
+The recipe `best` with seed 0: which seed was settled before any was looked at on test. A run that
+benchmarks/accuracy.py left in the work folder is taken as it is. Writes src/cxrdiag/weights:
+model.safetensors, model.json, metrics.json (of test), MODEL_CARD.md.
 """
 
 import argparse
@@ -15,7 +15,8 @@ from pathlib import Path
 import torch
 from accuracy import cxrdiag, measure
 
-from cxrdiag.evaluation.card import model_card
+from cxrdiag.evaluation.card import shipped_card
+from cxrdiag.files import new_folder
 from cxrdiag.model.checkpoint import load_model
 
 RECIPE, SEED = "best", 0
@@ -33,12 +34,12 @@ def main() -> None:
     run = arguments.work / "runs" / f"{RECIPE}-seed{SEED}"
     cxrdiag("prepare", "--kaggle-dir", arguments.data, "--out", store)
     measure(RECIPE, SEED, store, run, arguments.why)
-    WEIGHTS.mkdir(exist_ok=True)
-    for name in ("model.safetensors", "model.json", "metrics.json"):
-        shutil.copyfile(run / name, WEIGHTS / name)
-    info = load_model(WEIGHTS, torch.device("cpu")).info
-    metrics = json.loads((WEIGHTS / "metrics.json").read_text())
-    (WEIGHTS / "MODEL_CARD.md").write_text(model_card(info, metrics), encoding="utf-8")
+    info = load_model(run, torch.device("cpu")).info
+    metrics = json.loads((run / "metrics.json").read_text())
+    with new_folder(WEIGHTS) as folder:
+        for name in ("model.safetensors", "model.json", "metrics.json"):
+            shutil.copyfile(run / name, folder / name)
+        (folder / "MODEL_CARD.md").write_text(shipped_card(info, metrics), encoding="utf-8")
 
 
 if __name__ == "__main__":
