@@ -1,7 +1,7 @@
 """cxrdiag: from a folder of chest X-rays to a pneumonia classifier, and one line for one X-ray.
 
 >>> import cxrdiag
->>> model = cxrdiag.load("shipped")             # or a run folder; nothing: the newest run
+>>> model = cxrdiag.load("shipped")             # or a run's folder, or no name: the newest run
 >>> model.diagnose("xray.jpeg").probability     # doctest: +SKIP
 0.97
 

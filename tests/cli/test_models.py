@@ -34,7 +34,7 @@ def test_models_are_listed_with_their_results(shipped: Path, desk: Path, cxrdiag
     assert f"{metrics['accuracy']:.3f}" in line
     assert f"{metrics['auroc']:.3f}" in line
     (line,) = [line for line in lines if "runs/second" in line]
-    assert line.count(" - ") == 3
+    assert line.count(" - ") == 4
 
 
 def test_a_damaged_run_does_not_hide_the_others(shipped: Path, desk: Path, cxrdiag_command) -> None:
@@ -47,6 +47,18 @@ def test_a_damaged_run_does_not_hide_the_others(shipped: Path, desk: Path, cxrdi
         "runs/damaged": None,
     }
     assert "damaged model.json" in cxrdiag_command("models").out
+    damages = (
+        '{"accuracy": "x", "accuracy_ci95": [0.5], "auroc": NaN, "n": true}',
+        '{"accuracy_ci95": [0.5, "x"], "auroc": [1, 2]}',
+        "[" * 100_000,
+        "7",
+    )
+    for damage in damages:
+        (desk / "runs" / "damaged" / "metrics.json").write_text(damage)
+        row = cxrdiag_command("models", "--json").document["models"][-1]
+        read = [row[name] for name in ("n", "accuracy", "accuracy_ci95", "auroc")]
+        assert read == [None] * 4
+        assert cxrdiag_command("models").code == 0
 
 
 def test_without_a_run_the_shipped_model_answers_and_says_so(

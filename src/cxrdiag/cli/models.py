@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json as jsonlib
+import math
 from pathlib import Path
 from typing import Any
-
-import typer
 
 from cxrdiag.cli.options import Json
 
@@ -33,29 +32,44 @@ def models(json: Json = False) -> None:
         [
             row["model"],
             f"{row['recipe']}, seed {row['seed']}" if row["arch"] else "damaged model.json",
+            "-" if row["n"] is None else f"{row['n']:.0f}",
             *with_interval(row, "accuracy"),
             with_interval(row, "auroc")[0],
         ]
         for row in rows
     ]
-    out.print(table("", ["model", "trained by", "accuracy", "95 % interval", "AUROC"], shown))
-    if not trained:
+    columns = ["model", "trained by", "films", "accuracy", "95 % interval", "AUROC"]
+    out.print(table("", columns, shown))
+    if trained:
+        out.print("cxrdiag predict takes the newest run, the last one here; --run another")
+    else:
         err.print("no runs here; train one: cxrdiag train")
-    typer.echo("cxrdiag predict takes the newest run, or the shipped model; --run NAME another")
 
 
 def _describe(folder: Path) -> dict[str, Any]:
     """What model.json and, where it was evaluated on test, metrics.json say; else None."""
     model, metrics = (_read(folder / name) for name in ("model.json", "metrics.json"))
-    return {name: model.get(name) for name in _MODEL} | {
-        name: metrics.get(name) for name in _METRICS
-    }
+    described = {name: model.get(name) for name in _MODEL}
+    for name in _METRICS:
+        value = metrics.get(name)
+        is_sound = _is_interval(value) if name.endswith("_ci95") else _is_number(value)
+        described[name] = value if is_sound else None
+    return described
+
+
+def _is_number(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and math.isfinite(value)
+
+
+def _is_interval(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))
 
 
 def _read(path: Path) -> dict[str, Any]:
     """The document, or {} where there is none to read: `predict` says what is wrong with it."""
     try:
         document = jsonlib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}

@@ -19,4 +19,12 @@ Run = Annotated[
     Path | None,
     typer.Option("--run", help="The run folder, or 'shipped'.", show_default="the newest"),
 ]
+Model = Annotated[
+    Path | None,
+    typer.Option(
+        "--run",
+        help="The run folder, or 'shipped'.",
+        show_default="the newest, or where none is shipped",
+    ),
+]
 STORE = Path("data/prepared")

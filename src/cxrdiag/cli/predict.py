@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxrdiag.cli.options import Device, Json, Run
+from cxrdiag.cli.options import Device, Json, Model
 from cxrdiag.errors import DataError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def predict(
     files: Annotated[list[Path], typer.Argument(help="X-rays, JPEG or PNG, or folders of them.")],
-    run: Run = None,
+    run: Model = None,
     heatmap: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Draw activation maps over the X-rays there.")
     ] = None,
