@@ -83,12 +83,17 @@ def is_interrupted(run: Path) -> bool:
 
 def finished_runs(runs: Path = RUNS) -> list[Path]:
     """The runs in `runs` that hold a model, the one finished last at the end."""
-    found = [path.parent for path in runs.glob(f"*/{_MODEL}")]
-    return sorted(found, key=lambda run: ((run / _MODEL).stat().st_mtime_ns, run))
+    return _with(runs, _MODEL)
 
 
 def _newest(runs: Path, marker: str, problem: str, hint: str) -> Path:
-    found = [(path.stat().st_mtime_ns, path.parent) for path in runs.glob(f"*/{marker}")]
+    found = _with(runs, marker)
     if not found:
         raise ModelError(problem, path=runs, hint=hint, code="no_run")
-    return max(found)[1]
+    return found[-1]
+
+
+def _with(runs: Path, marker: str) -> list[Path]:
+    """The folders in `runs` with a file `marker`, that of the newest last."""
+    found = [(path.stat().st_mtime_ns, path.parent) for path in runs.glob(f"*/{marker}")]
+    return [folder for _, folder in sorted(found)]

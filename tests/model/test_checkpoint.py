@@ -137,6 +137,12 @@ def test_a_model_of_an_earlier_version_has_the_papers_width_and_no_mirror(tmp_pa
     assert load_model(tmp_path, CPU).info == info
 
 
+def test_a_field_of_a_later_version_is_refused(folder: Path) -> None:
+    _edit(folder, calibration="isotonic")
+    error = _refused(folder)
+    assert (error.code, error.message) == ("model_version", "unknown: 'calibration'")
+
+
 def test_one_flipped_bit_is_refused(folder: Path) -> None:
     path = folder / "model.safetensors"
     data = bytearray(path.read_bytes())

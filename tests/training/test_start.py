@@ -65,6 +65,13 @@ def test_a_training_that_changes_nothing_ends_with_the_model_that_it_started_fro
     assert (after.info.mean, after.info.std) == (before.info.mean, before.info.std)
 
 
+def test_a_build_without_a_model_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "WEIGHTS", tmp_path)
+    with pytest.raises(ModelError) as e:
+        load_start(_recipe("training.init=shipped"))
+    assert e.value.code == "no_shipped_model"
+
+
 def test_the_shipped_model_fits_no_other_network(shipped: Path) -> None:
     with pytest.raises(UsageError) as e:
         load_start(_recipe("training.init=shipped", "model.width=8"))

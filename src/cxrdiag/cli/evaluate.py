@@ -42,18 +42,10 @@ def evaluate(
 def show_metrics(run: Path, metrics: dict[str, Any]) -> None:
     """Print the table of metrics and where the files are."""
     from cxrdiag.cli.console import out, table, with_interval
+    from cxrdiag.evaluation.metrics import NAMES
 
-    names = {
-        "accuracy": "accuracy",
-        "sensitivity": "sensitivity",
-        "specificity": "specificity",
-        "auroc": "AUROC",
-        "auprc": "AUPRC",
-        "brier": "Brier score",
-        "ece": "ECE",
-    }
     subtypes = [key.removesuffix("_sensitivity") for key in metrics if key.endswith("_sensitivity")]
-    names |= {
+    names = NAMES | {
         f"{subtype}_sensitivity": f"sensitivity, {subtype} (n = {metrics[f'{subtype}_n']})"
         for subtype in subtypes
     }

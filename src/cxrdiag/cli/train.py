@@ -49,7 +49,8 @@ def train(
     init: Annotated[
         str | None,
         typer.Option(
-            help="shipped (the model in the package) or imagenet (from torchvision, a download).",
+            help="shipped: the model in the package, which was trained on CoronaHack's official "
+            "train split. imagenet: torchvision's, a download.",
             show_default="random weights",
         ),
     ] = None,

@@ -8,17 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from cxrdiag.evaluation.metrics import NAMES
 from cxrdiag.model.classifier import NOTICE, ModelInfo
 
-_METRICS = {
-    "accuracy": "accuracy",
-    "sensitivity": "sensitivity",
-    "specificity": "specificity",
-    "auroc": "AUROC",
-    "auprc": "AUPRC",
-    "brier": "Brier score",
-    "ece": "ECE",
-}
 _ONE = "One pass gives one logit."
 _TWO = "Its logit is the mean of two passes, of a film and of its mirror image."
 _TEXT = """\
@@ -111,7 +103,7 @@ def shipped_card(info: ModelInfo, metrics: dict[str, Any]) -> str:
         n_pneumonia=metrics["n_pneumonia"],
         false_positives=metrics["false_positives"],
         false_negatives=metrics["false_negatives"],
-        overall=_table("", _METRICS, metrics),
+        overall=_table("", NAMES, metrics),
         subtypes=_subtypes(metrics),
     )
 

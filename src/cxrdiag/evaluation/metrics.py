@@ -19,6 +19,16 @@ from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_s
 
 from cxrdiag.data.kaggle import NORMAL, PNEUMONIA
 
+NAMES = {
+    "accuracy": "accuracy",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "brier": "Brier score",
+    "ece": "ECE",
+}
+"""The metrics of a whole split, and how to show their names."""
 RESAMPLES = 1000
 ECE_BINS = 15
 

@@ -119,10 +119,18 @@ def _read_info(path: Path) -> tuple[ModelInfo, str]:
                 hint="made by a newer cxrdiag? update this one",
                 code="model_version",
             )
-        # Not written while there was no other.
+        # What earlier versions did not write.
         document.setdefault("width", 64)
         document.setdefault("mirror", False)
         names = [field.name for field in dataclasses.fields(ModelInfo)]
+        unknown = set(document) - {*names, "format", "version", "weights_sha256"}
+        if unknown:  # it may change the answer
+            raise ModelError(
+                f"unknown: {', '.join(map(repr, sorted(unknown)))}",
+                path=path,
+                hint="made by a newer cxrdiag? update this one",
+                code="model_version",
+            )
         info = ModelInfo(**{name: document[name] for name in names})
         _check(info)
         return info, str(document["weights_sha256"])

@@ -42,7 +42,16 @@ def load_start(recipe: Recipe) -> Start | None:
 
 
 def _shipped(model: ModelConfig) -> Start:
-    """The model in the package. Raises UsageError where `model` describes another network."""
+    """The model in the package.
+
+    Raises UsageError where `model` describes another network, ModelError in a build without one.
+    """
+    if not runs.is_finished(runs.WEIGHTS):
+        raise ModelError(
+            "no model ships with this build",
+            hint="install a release, or start without --init",
+            code="no_shipped_model",
+        )
     classifier = load_model(runs.WEIGHTS, torch.device("cpu"))
     info = classifier.info
     if (info.arch, info.width) != (model.arch, model.width):
