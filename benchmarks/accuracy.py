@@ -4,10 +4,10 @@
                                   [--seeds 0,1,2,3,4] --why "network 10 measured"
 
 FOLDER is the CoronaHack data set. A run takes about a quarter of an hour on two cores, one of the
-recipe `best` more than an hour. Finished
-runs are not trained or evaluated again, so an interrupted benchmark goes on where it was; every run
-in the work folder is reported, none is left out, so a recipe that changed wants a new work folder.
-Each look at test is entered in benchmarks/test_ledger.csv, with --why it was taken. Writes
+recipe `best` more than an hour. Finished runs are not trained or evaluated again, so an interrupted
+benchmark goes on where it was; every run of a recipe in the work folder is reported, none is left
+out, so a recipe that changed wants a new work folder. Each look at test is entered in
+benchmarks/test_ledger.csv, with --why it was taken. Writes the recipes of the work folder into
 benchmarks/results/accuracy.json and, from it alone, the table between the README's two `results`
 marks.
 """
@@ -19,6 +19,7 @@ import json
 import statistics
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -88,11 +89,8 @@ def provenance() -> dict[str, str]:
 
     What the benchmarks write themselves does not count.
     """
-    names = (
-        *("README.md", "benchmarks/results", "benchmarks/test_ledger.csv"),
-        "src/cxrdiag/weights",
-    )
-    written = [f":(top,exclude){name}" for name in names]
+    results = ("benchmarks/results", "benchmarks/test_ledger.csv", "src/cxrdiag/weights")
+    written = [f":(top,exclude){name}" for name in ("README.md", *results)]
     changed = git("status", "--porcelain", "--untracked-files=no", "--", ":/", *written)
     commit = git("rev-parse", "--short", "HEAD") + ("-dirty" if changed else "")
     return {"date": datetime.datetime.now(datetime.UTC).date().isoformat(), "commit": commit}
@@ -113,18 +111,15 @@ def enter(run: Path, why: str) -> None:
 
 
 def write_results(runs: Path) -> None:
-    """Collect the runs that were evaluated, by recipe."""
+    """Collect the runs that were evaluated, by recipe; what is known of other recipes stays."""
     # A run is evaluated once: a second look would make its result a chosen one.
     rows = [read_run(path.parent) for path in sorted(runs.glob("*/metrics.json"))]
     assert all(row["test_evaluations"] == 1 for row in rows), "a run was evaluated on test twice"
-    recipes = sorted({row["recipe"] for row in rows})
-    document = {
-        "test_images": rows[0]["n"],
-        "environment": json.loads((runs / rows[0]["run"] / "environment.json").read_text()),
-        "recipes": {name: summary([r for r in rows if r["recipe"] == name]) for name in recipes},
-    }
+    document = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    for recipe in {row["recipe"] for row in rows}:
+        document[recipe] = summary([row for row in rows if row["recipe"] == recipe])
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(document, indent=2) + "\n")
+    RESULTS.write_text(json.dumps(dict(sorted(document.items())), indent=2) + "\n")
 
 
 def summary(rows: list[dict]) -> dict:
@@ -139,6 +134,7 @@ def summary(rows: list[dict]) -> dict:
 
 def read_run(run: Path) -> dict:
     """One run's figures; its time is that of the whole command `cxrdiag train`."""
+    environment = json.loads((run / "environment.json").read_text())
     metrics = json.loads((run / "metrics.json").read_text())
     model = json.loads((run / "model.json").read_text())
     kept = read_history(run)[model["epoch"] - 1]
@@ -152,6 +148,7 @@ def read_run(run: Path) -> dict:
         "shifted_auroc": float(kept["shifted_auroc"]),
         **json.loads((run / "benchmark.json").read_text()),
         **{name: metrics[name] for name in names},
+        "environment": environment,
     }
 
 
@@ -176,30 +173,41 @@ def markdown(document: dict) -> str:
     """Mean and standard deviation over seeds as a table, with what it was measured on."""
     names = ("accuracy", "AUROC", "sensitivity", "specificity")
     lines = [
-        f"| recipe | seeds | {' | '.join(names)} | minutes |",
-        "|---|---|" + "---|" * (len(names) + 1),
+        f"| recipe | seeds | {' | '.join(names)} | minutes | threads | commit |",
+        "|---|---|" + "---|" * (len(names) + 3),
     ]
-    for recipe, result in document["recipes"].items():
+    for recipe, result in document.items():
         cells = [plus_minus(result[name.lower()]) for name in names]
         minutes = result["training_seconds"]["mean"] / 60
-        seeds = ", ".join(str(run["seed"]) for run in result["runs"])
-        lines.append(f"| `{recipe}` | {seeds} | {' | '.join(cells)} | {minutes:.1f} |")
-    runs = [run for result in document["recipes"].values() for run in result["runs"]]
+        seeds, threads, commits = (
+            ", ".join(map(str, sorted(set(values))))
+            for values in (
+                [run["seed"] for run in result["runs"]],
+                [run["environment"]["threads"] for run in result["runs"]],
+                [run["commit"] for run in result["runs"]],
+            )
+        )
+        cells += [f"{minutes:.1f}", threads, commits]
+        lines.append(f"| `{recipe}` | {seeds} | {' | '.join(cells)} |")
+    runs = [run for result in document.values() for run in result["runs"]]
     widest = max(runs, key=lambda run: run["accuracy_ci95"][1] - run["accuracy_ci95"][0])
     half = (widest["accuracy_ci95"][1] - widest["accuracy_ci95"][0]) / 2
-    machine = document["environment"]
-    days, commits = (sorted({run[name] for run in runs}) for name in ("date", "commit"))
-    lines += [
-        "",
-        f"Mean ± standard deviation over seeds, on the {document['test_images']} official test",
-        "images, threshold from shifted validation, each evaluated once. The size of the test set",
-        f"leaves one run's accuracy a 95 % interval of up to ±{half:.3f}.",
-        f"Minutes of `cxrdiag train`, all of it, on {machine['cores']} cores of an",
-        f"{machine['processor']}, torch {machine['torch'].partition('+')[0]}, {', '.join(days)},",
-        f"commit {', '.join(commits)}.",
-        "",
-    ]
+    days = sorted({run["date"] for run in runs})
+    machines = sorted({machine(run["environment"]) for run in runs})
+    said = (
+        f"Mean ± standard deviation over seeds, on the {runs[0]['n']} official test images, "
+        "threshold from shifted validation, each run evaluated once. The size of the test set "
+        f"leaves one run's accuracy a 95 % interval of up to ±{half:.3f}. Minutes of "
+        f"`cxrdiag train`, all of it, on {'; '.join(machines)}; {days[0]} to {days[-1]}."
+    )
+    lines += ["", textwrap.fill(said, 100), ""]
     return "\n".join(lines)
+
+
+def machine(environment: dict) -> str:
+    """What a run was trained on, in words."""
+    torch = environment["torch"].partition("+")[0]
+    return f"{environment['cores']} cores of an {environment['processor']}, torch {torch}"
 
 
 def plus_minus(result: dict) -> str:

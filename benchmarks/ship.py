@@ -18,9 +18,9 @@ from accuracy import cxrdiag, measure
 from cxrdiag.evaluation.card import shipped_card
 from cxrdiag.files import new_folder
 from cxrdiag.model.checkpoint import load_model
+from cxrdiag.runs import WEIGHTS
 
 RECIPE, SEED = "best", 0
-WEIGHTS = Path(__file__).parent.parent / "src" / "cxrdiag" / "weights"
 
 
 def main() -> None:

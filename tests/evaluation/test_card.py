@@ -17,6 +17,7 @@ from cxrdiag.evaluation.card import shipped_card
 from cxrdiag.evaluation.evaluate import evaluate
 from cxrdiag.files import write_json
 from cxrdiag.model.checkpoint import load_model
+from cxrdiag.runs import WEIGHTS
 
 CPU = torch.device("cpu")
 NAMES = {
@@ -103,3 +104,10 @@ def test_a_card_tells_of_the_mirror_image(run: Path, small_store: Store) -> None
     metrics = evaluate(run, small_store, "test", CPU)
     info = dataclasses.replace(load_model(run, CPU).info, mirror=True)
     assert "two passes, of a film and of its mirror image" in shipped_card(info, metrics)
+
+
+def test_every_number_of_the_shipped_card_is_one_of_its_json() -> None:
+    card = (WEIGHTS / "MODEL_CARD.md").read_text(encoding="utf-8")
+    metrics = json.loads((WEIGHTS / "metrics.json").read_text(encoding="utf-8"))
+    check(card, json.loads((WEIGHTS / "model.json").read_text(encoding="utf-8")), metrics)
+    assert card == shipped_card(load_model(WEIGHTS, CPU).info, metrics)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from cxrdiag.data.batches import Split
 from cxrdiag.data.image import read_image
 from cxrdiag.data.prepare import prepare
 from cxrdiag.data.store import Store
+from cxrdiag.model.checkpoint import load_model
+from cxrdiag.model.probability import probability
+from cxrdiag.runs import WEIGHTS
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 CORONAHACK, NATIVE = DATA / "coronahack", DATA / "native"
@@ -154,3 +160,20 @@ def test_native_class_folders_are_read(store: Store, tmp_path: Path) -> None:
         assert store.records["subtype"][row] == record["subtype"]
         there, here = store.images_NSS[row].astype(int), native.images_NSS[i].astype(int)
         assert np.abs(there - here).mean() < 3
+
+
+def test_the_shipped_model_reads_the_test_split_as_its_card_says(tmp_path: Path) -> None:
+    store, _ = prepare(CORONAHACK, tmp_path / "store")
+    cpu = torch.device("cpu")
+    model, test = load_model(WEIGHTS, cpu), Split(store, "test", cpu)
+    pneumonia = test.targets_N.numpy() == 1
+    p = probability(model.split_logits(test))
+    said = json.loads((WEIGHTS / "metrics.json").read_text(encoding="utf-8"))
+    hits = (p >= said["threshold"])[pneumonia].mean()
+    rejected = (p < said["threshold"])[~pneumonia].mean()
+    # By counting pairs, not by the function that metrics.json was made with. Another processor may
+    # move a film or two across the threshold.
+    ranked = (p[pneumonia][:, None] > p[~pneumonia][None]).mean()
+    assert hits == pytest.approx(said["sensitivity"], abs=0.006)
+    assert rejected == pytest.approx(said["specificity"], abs=0.01)
+    assert ranked == pytest.approx(said["auroc"], abs=1e-3)

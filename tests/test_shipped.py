@@ -1,0 +1,57 @@
+"""The model in the package: whole, small, and usable without a network."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+import torch
+
+import cxrdiag
+from cxrdiag.model.checkpoint import load_model
+from cxrdiag.runs import WEIGHTS
+from cxrdiag.training.config import load_recipe
+from cxrdiag.training.start import load_start
+
+METRICS = json.loads((WEIGHTS / "metrics.json").read_text(encoding="utf-8"))
+
+
+def test_its_results_are_of_the_test_split_of_the_data_it_was_trained_on() -> None:
+    assert (METRICS["split"], METRICS["n"], METRICS["n_normal"]) == ("test", 624, 234)
+    assert METRICS["trained_on_this_store"] is True
+    assert METRICS["test_evaluations"] == 1
+    info = load_model(WEIGHTS, torch.device("cpu")).info
+    assert (info.recipe, info.seed) == ("best", 0)
+    assert METRICS["threshold"] == info.threshold
+
+
+def test_the_package_stays_small() -> None:
+    assert sum(path.stat().st_size for path in WEIGHTS.iterdir()) <= 8e6
+
+
+def test_it_answers_offline(
+    films: list[Path], tmp_path: Path, cxrdiag_command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    monkeypatch.chdir(tmp_path)
+    outcome = cxrdiag_command("predict", *films[:3], "--json")
+    document = outcome.document
+    assert (outcome.code, document["model"], document["errors"]) == (0, "shipped", [])
+    assert [said["file"] for said in document["diagnoses"]] == [str(film) for film in films[:3]]
+    model = cxrdiag.load("shipped", "cpu")
+    for film, said in zip(films, document["diagnoses"], strict=False):
+        assert said["probability"] == pytest.approx(model.diagnose(film).probability, abs=1e-5)
+
+
+def test_the_finetune_recipe_fits_it() -> None:
+    recipe = load_recipe("finetune")
+    start = load_start(recipe)
+    assert start is not None
+    info = load_model(WEIGHTS, torch.device("cpu")).info
+    assert (start.mean, start.std) == (info.mean, info.std)
+    assert (recipe.data.resolution, recipe.model.mirror) == (info.resolution, info.mirror)
