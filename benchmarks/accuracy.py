@@ -4,7 +4,7 @@
                                   [--seeds 0,1,2,3,4] --why "network 10 measured"
 
 FOLDER is the CoronaHack data set. A run takes about a quarter of an hour on two cores, one of the
-recipe `best` more than an hour. Finished runs are not trained or evaluated again, so an interrupted
+recipe `best` one to two hours. Finished runs are not trained or evaluated again, so an interrupted
 benchmark goes on where it was; every run of a recipe in the work folder is reported, none is left
 out, so a recipe that changed wants a new work folder. Each look at test is entered in
 benchmarks/test_ledger.csv, with --why it was taken. Writes the recipes of the work folder into
@@ -117,7 +117,13 @@ def write_results(runs: Path) -> None:
     assert all(row["test_evaluations"] == 1 for row in rows), "a run was evaluated on test twice"
     document = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for recipe in {row["recipe"] for row in rows}:
-        document[recipe] = summary([row for row in rows if row["recipe"] == recipe])
+        found = [row for row in rows if row["recipe"] == recipe]
+        here = {(row["commit"], row["seed"]) for row in found}
+        reported = document.get(recipe, {"runs": []})["runs"]
+        elsewhere = {(row["commit"], row["seed"]) for row in reported} - here
+        if {commit for commit, _ in elsewhere} & {commit for commit, _ in here}:
+            sys.exit(f"{RESULTS} has runs of {recipe} that {runs} lacks: {sorted(elsewhere)}")
+        document[recipe] = summary(found)
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(dict(sorted(document.items())), indent=2) + "\n")
 

@@ -1,4 +1,4 @@
-"""How far a run's answer hangs on how a film was framed, exposed, handled: validation, shifted.
+"""How far a run's answer depends on how a film was framed and exposed: validation, shifted.
 
     python benchmarks/shifts.py --data STORE [--native STORE] RUN [RUN ...]
 
@@ -6,8 +6,9 @@ What of a film is in view, its width against its height and its gray levels tell
 it was taken, not whether there is pneumonia. Shifting all films alike hardly shows what a network
 makes of that, because all logits move together. So under each of the package's acquisition shifts
 (cxrdiag.data.shifts) the films of one class are shifted, and ranked against the other class's as
-they are. These are the shifts by which epoch and threshold were chosen, one at a time: they show
-what a network leans on, and are no independent evidence of how good it is.
+they are; and it is counted how many of either are called rightly at the run's threshold. These are
+the shifts by which epoch and threshold were chosen, one at a time: they show what a network leans
+on, and are no independent evidence of how good it is.
 
 Reads the validation split. `--native` names a store of files that nobody has resized before: there
 the width over the height of training and validation films is set against the label by itself.
@@ -30,6 +31,7 @@ from cxrdiag.data.shifts import SHIFTS, Shift
 from cxrdiag.data.store import Store, open_store
 from cxrdiag.model.checkpoint import load_model
 from cxrdiag.model.classifier import Classifier
+from cxrdiag.model.probability import probability
 from cxrdiag.training.environment import describe_environment
 
 RESULTS = Path(__file__).parent / "results" / "shifts.json"
@@ -75,7 +77,7 @@ def native_aspect(store: Store) -> dict:
 
 
 def measure(classifier: Classifier, val: Split) -> dict:
-    """AUROC as it is, and with the films of both classes and of either shifted."""
+    """AUROC as it is, and with films of both classes and of either shifted; calls when shifted."""
     targets_N = val.targets_N.numpy()
     images_NSS = val.images(torch.arange(len(val)))
     plain_N = classifier.split_logits(val)
@@ -95,12 +97,22 @@ def measure(classifier: Classifier, val: Split) -> dict:
                 ("pneumonia", targets_N == 1),
             )
         }
+        called = {
+            name: probability(logits_N) >= classifier.info.threshold
+            for name, logits_N in logits.items()
+        }
+        result[kind]["specificity"] = with_mean(
+            {name: float(1 - called_N[targets_N == 0].mean()) for name, called_N in called.items()}
+        )
+        result[kind]["sensitivity"] = with_mean(
+            {name: float(called_N[targets_N == 1].mean()) for name, called_N in called.items()}
+        )
     return result
 
 
-def with_mean(aurocs: dict[str, float]) -> dict[str, float]:
+def with_mean(values: dict[str, float]) -> dict[str, float]:
     """The values, and their mean."""
-    return {**aurocs, "mean": sum(aurocs.values()) / len(aurocs)}
+    return {**values, "mean": sum(values.values()) / len(values)}
 
 
 def shifted_logits(classifier: Classifier, images_NSS: torch.Tensor, shift: Shift) -> np.ndarray:
@@ -112,12 +124,12 @@ def shifted_logits(classifier: Classifier, images_NSS: torch.Tensor, shift: Shif
 def show(name: str, result: dict) -> None:
     """One run as a table."""
     print(f"\n{name}: AUROC {result['auroc']:.4f}")
-    which = ("all", "normal", "pneumonia")
+    which = ("all", "normal", "pneumonia", "specificity", "sensitivity")
     for kind in SHIFTS:
-        print(f"{'AUROC, shifted:':26s}" + "".join(f"{w:>11s}" for w in which))
+        print(f"{'AUROC, shifted:':26s}" + "".join(f"{w:>12s}" for w in which))
         for shift in result[kind]["all"]:
             values = (result[kind][w][shift] for w in which)
-            print(f"{shift:26s}" + "".join(f"{value:11.4f}" for value in values))
+            print(f"{shift:26s}" + "".join(f"{value:12.4f}" for value in values))
 
 
 if __name__ == "__main__":

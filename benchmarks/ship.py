@@ -18,9 +18,9 @@ from accuracy import cxrdiag, measure
 from cxrdiag.evaluation.card import shipped_card
 from cxrdiag.files import new_folder
 from cxrdiag.model.checkpoint import load_model
-from cxrdiag.runs import WEIGHTS
 
 RECIPE, SEED = "best", 0
+PACKAGE = Path(__file__).parent.parent / "src" / "cxrdiag" / "weights"
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
     measure(RECIPE, SEED, store, run, arguments.why)
     info = load_model(run, torch.device("cpu")).info
     metrics = json.loads((run / "metrics.json").read_text())
-    with new_folder(WEIGHTS) as folder:
+    with new_folder(PACKAGE) as folder:
         for name in ("model.safetensors", "model.json", "metrics.json"):
             shutil.copyfile(run / name, folder / name)
         (folder / "MODEL_CARD.md").write_text(shipped_card(info, metrics), encoding="utf-8")

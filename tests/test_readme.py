@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from cxrdiag.runs import SHIPPED_FOLDER
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+RESULTS = json.loads((ROOT / "benchmarks" / "results" / "accuracy.json").read_text())
 
 
 def test_results_table_is_made_from_the_committed_results():
@@ -18,8 +21,19 @@ def test_results_table_is_made_from_the_committed_results():
     assert spec.loader is not None
     accuracy = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(accuracy)
-    document = json.loads((ROOT / "benchmarks" / "results" / "accuracy.json").read_text())
-    assert accuracy.with_table(README, document) == README
+    assert accuracy.with_table(README, RESULTS) == README
+
+
+def test_among_others_the_results_of_best_are_the_committed_ones():
+    (row,) = re.findall(r"^\| `best`, mean \|.*$", README, re.MULTILINE)
+    names = ("accuracy", "auroc", "sensitivity", "specificity")
+    shown = [f"{RESULTS['best'][name]['mean']:.3f}" for name in names]
+    assert "| {} | {} | {} / {} |".format(*shown) in row
+
+
+def test_the_answer_of_the_shipped_model_has_its_threshold():
+    model = json.loads((SHIPPED_FOLDER / "model.json").read_text(encoding="utf-8"))
+    assert f"called Pneumonia from {model['threshold']:.3f} │\n│ model shipped" in README
 
 
 def test_every_module_stands_in_the_file_tree():

@@ -11,13 +11,13 @@ from cxrdiag.errors import ModelError
 from cxrdiag.runs import (
     discard,
     find_model,
-    finished_runs,
     is_finished,
     is_interrupted,
     model_name,
     new_run,
     newest_interrupted_run,
     newest_run,
+    trained_runs,
 )
 
 
@@ -105,7 +105,7 @@ def test_a_run_without_an_epoch_is_discarded_and_nothing_else(tmp_path: Path) ->
 def test_a_model_is_the_named_one_then_the_newest_run_then_the_shipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cxrdiag.runs.WEIGHTS", tmp_path / "weights")
+    monkeypatch.setattr("cxrdiag.runs.SHIPPED_FOLDER", tmp_path / "weights")
     with pytest.raises(ModelError) as e:  # a build without one
         find_model(None, tmp_path / "runs")
     assert (e.value.code, e.value.path) == ("no_run", tmp_path / "runs")
@@ -123,10 +123,10 @@ def test_a_model_is_the_named_one_then_the_newest_run_then_the_shipped(
     assert (model_name(weights), model_name(newest)) == ("shipped", str(newest))
 
 
-def test_finished_runs_are_listed_the_newest_last(tmp_path: Path) -> None:
+def test_trained_runs_are_listed_the_newest_last(tmp_path: Path) -> None:
     runs = [
         _put(tmp_path / name, "model.json", time=t) for name, t in (("b", 1), ("c", 3), ("a", 2))
     ]
     _put(tmp_path / "unfinished", "resume.safetensors", time=9)
-    assert finished_runs(tmp_path) == [runs[0], runs[2], runs[1]]
-    assert finished_runs(tmp_path / "absent") == []
+    assert trained_runs(tmp_path) == [runs[0], runs[2], runs[1]]
+    assert trained_runs(tmp_path / "absent") == []

@@ -11,24 +11,24 @@ import torch
 
 import cxrdiag
 from cxrdiag.model.checkpoint import load_model
-from cxrdiag.runs import WEIGHTS
+from cxrdiag.runs import SHIPPED_FOLDER
 from cxrdiag.training.config import load_recipe
 from cxrdiag.training.start import load_start
 
-METRICS = json.loads((WEIGHTS / "metrics.json").read_text(encoding="utf-8"))
+METRICS = json.loads((SHIPPED_FOLDER / "metrics.json").read_text(encoding="utf-8"))
 
 
 def test_its_results_are_of_the_test_split_of_the_data_it_was_trained_on() -> None:
     assert (METRICS["split"], METRICS["n"], METRICS["n_normal"]) == ("test", 624, 234)
     assert METRICS["trained_on_this_store"] is True
     assert METRICS["test_evaluations"] == 1
-    info = load_model(WEIGHTS, torch.device("cpu")).info
+    info = load_model(SHIPPED_FOLDER, torch.device("cpu")).info
     assert (info.recipe, info.seed) == ("best", 0)
     assert METRICS["threshold"] == info.threshold
 
 
 def test_the_package_stays_small() -> None:
-    assert sum(path.stat().st_size for path in WEIGHTS.iterdir()) <= 8e6
+    assert sum(path.stat().st_size for path in SHIPPED_FOLDER.iterdir()) <= 8e6
 
 
 def test_it_answers_offline(
@@ -52,6 +52,6 @@ def test_the_finetune_recipe_fits_it() -> None:
     recipe = load_recipe("finetune")
     start = load_start(recipe)
     assert start is not None
-    info = load_model(WEIGHTS, torch.device("cpu")).info
+    info = load_model(SHIPPED_FOLDER, torch.device("cpu")).info
     assert (start.mean, start.std) == (info.mean, info.std)
     assert (recipe.data.resolution, recipe.model.mirror) == (info.resolution, info.mirror)

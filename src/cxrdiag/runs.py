@@ -11,14 +11,14 @@ from cxrdiag.errors import ModelError
 RUNS = Path("runs")
 SHIPPED = "shipped"
 """What the shipped model is called wherever a run may be named."""
-WEIGHTS = Path(__file__).parent / "weights"
-"""The shipped model's folder."""
-_MODEL, _RESUME = "model.json", "resume.safetensors"
+SHIPPED_FOLDER = Path(__file__).parent / "weights"
+INFO, RESUME = "model.json", "resume.safetensors"
+"""What a training that is finished leaves in a run, and what one that was interrupted."""
 
 
 def newest_run(runs: Path = RUNS) -> Path:
     """The run in `runs` whose model was finished last. Raises ModelError when there is none."""
-    return _newest(runs, _MODEL, "no trained model is there", "train one first: cxrdiag train")
+    return _newest(runs, INFO, "no trained model is there", "train one first: cxrdiag train")
 
 
 def find_model(run: Path | str | None = None, runs: Path = RUNS) -> Path:
@@ -28,21 +28,21 @@ def find_model(run: Path | str | None = None, runs: Path = RUNS) -> Path:
     there is neither.
     """
     if run is not None:
-        is_shipped = str(run) == SHIPPED or Path(run).resolve() == WEIGHTS.resolve()
-        return WEIGHTS if is_shipped else Path(run)
-    if is_finished(WEIGHTS) and not finished_runs(runs):
-        return WEIGHTS
+        is_shipped = str(run) == SHIPPED or Path(run).resolve() == SHIPPED_FOLDER.resolve()
+        return SHIPPED_FOLDER if is_shipped else Path(run)
+    if is_finished(SHIPPED_FOLDER) and not trained_runs(runs):
+        return SHIPPED_FOLDER
     return newest_run(runs)
 
 
 def model_name(model: Path) -> str:
     """What to call the model of this folder: its path, or `shipped`."""
-    return SHIPPED if model == WEIGHTS else str(model)
+    return SHIPPED if model == SHIPPED_FOLDER else str(model)
 
 
 def newest_interrupted_run(runs: Path = RUNS) -> Path:
     """The run in `runs` that was interrupted last. Raises ModelError when there is none."""
-    return _newest(runs, _RESUME, "no interrupted training is there", "name it with --run")
+    return _newest(runs, RESUME, "no interrupted training is there", "name it with --run")
 
 
 def new_run(name: str, runs: Path = RUNS) -> Path:
@@ -73,17 +73,17 @@ def discard(run: Path) -> None:
 
 def is_finished(run: Path) -> bool:
     """Whether the run holds a model and nothing to resume."""
-    return (run / _MODEL).is_file() and not is_interrupted(run)
+    return (run / INFO).is_file() and not is_interrupted(run)
 
 
 def is_interrupted(run: Path) -> bool:
     """Whether the run holds a training to resume."""
-    return (run / _RESUME).is_file()
+    return (run / RESUME).is_file()
 
 
-def finished_runs(runs: Path = RUNS) -> list[Path]:
+def trained_runs(runs: Path = RUNS) -> list[Path]:
     """The runs in `runs` that hold a model, the one finished last at the end."""
-    return _with(runs, _MODEL)
+    return _with(runs, INFO)
 
 
 def _newest(runs: Path, marker: str, problem: str, hint: str) -> Path:

@@ -15,7 +15,7 @@ from cxrdiag import runs
 @pytest.fixture
 def shipped(trained_run: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The tiny run in the place of the shipped model."""
-    monkeypatch.setattr(runs, "WEIGHTS", trained_run)
+    monkeypatch.setattr(runs, "SHIPPED_FOLDER", trained_run)
     return trained_run
 
 
@@ -37,9 +37,12 @@ def test_models_are_listed_with_their_results(shipped: Path, desk: Path, cxrdiag
     assert line.count(" - ") == 4
 
 
-def test_a_damaged_run_does_not_hide_the_others(shipped: Path, desk: Path, cxrdiag_command) -> None:
+@pytest.mark.parametrize("damaged", ["[", '{"recipe": "smoke", "seed": NaN, "arch": "resnet18"}'])
+def test_a_damaged_run_does_not_hide_the_others(
+    damaged: str, shipped: Path, desk: Path, cxrdiag_command
+) -> None:
     (desk / "runs" / "damaged").mkdir()
-    (desk / "runs" / "damaged" / "model.json").write_text("[")
+    (desk / "runs" / "damaged" / "model.json").write_text(damaged)
     rows = cxrdiag_command("models", "--json").document["models"]
     assert {row["model"]: row["recipe"] for row in rows} == {
         "shipped": "smoke",
@@ -50,6 +53,7 @@ def test_a_damaged_run_does_not_hide_the_others(shipped: Path, desk: Path, cxrdi
     damages = (
         '{"accuracy": "x", "accuracy_ci95": [0.5], "auroc": NaN, "n": true}',
         '{"accuracy_ci95": [0.5, "x"], "auroc": [1, 2]}',
+        '{"n": 1' + "0" * 400 + ', "accuracy": Infinity}',
         "[" * 100_000,
         "7",
     )
@@ -85,7 +89,7 @@ def test_the_shipped_model_is_evaluated_beside_the_runs_and_not_in_the_package(
     assert {path.name for path in shipped.iterdir()} == before
 
 
-@pytest.mark.parametrize("name", ["shipped", "runs/shipped"])
+@pytest.mark.parametrize("name", ["shipped", "runs/shipped", "runs/../runs/shipped"])
 def test_no_run_takes_the_name_of_the_shipped_model(name: str, desk: Path, cxrdiag_command) -> None:
     outcome = cxrdiag_command("train", "--run", name, "--json")
     assert (outcome.code, outcome.document["error"]["code"]) == (2, "reserved_name")

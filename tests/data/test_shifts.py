@@ -1,4 +1,4 @@
-"""Acquisition shifts: each does what its name says, and a film's does not hang on its company."""
+"""Acquisition shifts: each does what its name says, and a film's does not depend on its company."""
 
 from __future__ import annotations
 

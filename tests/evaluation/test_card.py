@@ -17,7 +17,7 @@ from cxrdiag.evaluation.card import shipped_card
 from cxrdiag.evaluation.evaluate import evaluate
 from cxrdiag.files import write_json
 from cxrdiag.model.checkpoint import load_model
-from cxrdiag.runs import WEIGHTS
+from cxrdiag.runs import SHIPPED_FOLDER
 
 CPU = torch.device("cpu")
 NAMES = {
@@ -107,7 +107,7 @@ def test_a_card_tells_of_the_mirror_image(run: Path, small_store: Store) -> None
 
 
 def test_every_number_of_the_shipped_card_is_one_of_its_json() -> None:
-    card = (WEIGHTS / "MODEL_CARD.md").read_text(encoding="utf-8")
-    metrics = json.loads((WEIGHTS / "metrics.json").read_text(encoding="utf-8"))
-    check(card, json.loads((WEIGHTS / "model.json").read_text(encoding="utf-8")), metrics)
-    assert card == shipped_card(load_model(WEIGHTS, CPU).info, metrics)
+    card = (SHIPPED_FOLDER / "MODEL_CARD.md").read_text(encoding="utf-8")
+    metrics = json.loads((SHIPPED_FOLDER / "metrics.json").read_text(encoding="utf-8"))
+    check(card, json.loads((SHIPPED_FOLDER / "model.json").read_text(encoding="utf-8")), metrics)
+    assert card == shipped_card(load_model(SHIPPED_FOLDER, CPU).info, metrics)

@@ -134,7 +134,7 @@ def test_maps_of_an_earlier_call_are_no_films(tmp_path: Path) -> None:
 
 def test_load_says_what_is_missing(tmp_path: Path, trained_run: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("cxrdiag.runs.WEIGHTS", tmp_path / "of a build without a model")
+    monkeypatch.setattr("cxrdiag.runs.SHIPPED_FOLDER", tmp_path / "of a build without a model")
     with pytest.raises(ModelError):
         cxrdiag.load()
     with pytest.raises(ModelError):

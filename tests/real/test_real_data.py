@@ -17,7 +17,7 @@ from cxrdiag.data.prepare import prepare
 from cxrdiag.data.store import Store
 from cxrdiag.model.checkpoint import load_model
 from cxrdiag.model.probability import probability
-from cxrdiag.runs import WEIGHTS
+from cxrdiag.runs import SHIPPED_FOLDER
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 CORONAHACK, NATIVE = DATA / "coronahack", DATA / "native"
@@ -162,13 +162,31 @@ def test_native_class_folders_are_read(store: Store, tmp_path: Path) -> None:
         assert np.abs(there - here).mean() < 3
 
 
+def test_the_shipped_model_reads_native_files_as_it_reads_small_copies() -> None:
+    native = sorted((NATIVE / "chest_xray" / "train").glob("*/*.jpeg"))
+    images = CORONAHACK / "Coronahack-Chest-XRay-Dataset" / "Coronahack-Chest-XRay-Dataset"
+    copies = [images / "train" / path.name for path in native]
+    model = load_model(SHIPPED_FOLDER, torch.device("cpu"))
+    there, here = (
+        model.logits(np.stack([read_image(path, model.info.image_size) for path in paths]))
+        for paths in (native, copies)
+    )
+    assert len(here) == 100
+    assert np.abs(there - here).max() < 0.2
+    assert abs((there - here).mean()) < 0.02
+    called_there, called_here = (
+        probability(logits) >= model.info.threshold for logits in (there, here)
+    )
+    np.testing.assert_array_equal(called_there, called_here)
+
+
 def test_the_shipped_model_reads_the_test_split_as_its_card_says(tmp_path: Path) -> None:
     store, _ = prepare(CORONAHACK, tmp_path / "store")
     cpu = torch.device("cpu")
-    model, test = load_model(WEIGHTS, cpu), Split(store, "test", cpu)
+    model, test = load_model(SHIPPED_FOLDER, cpu), Split(store, "test", cpu)
     pneumonia = test.targets_N.numpy() == 1
     p = probability(model.split_logits(test))
-    said = json.loads((WEIGHTS / "metrics.json").read_text(encoding="utf-8"))
+    said = json.loads((SHIPPED_FOLDER / "metrics.json").read_text(encoding="utf-8"))
     hits = (p >= said["threshold"])[pneumonia].mean()
     rejected = (p < said["threshold"])[~pneumonia].mean()
     # By counting pairs, not by the function that metrics.json was made with. Another processor may

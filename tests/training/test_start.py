@@ -29,7 +29,7 @@ def _recipe(*overrides: str) -> Recipe:
 @pytest.fixture
 def shipped(trained_run: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The tiny run in the place of the shipped model."""
-    monkeypatch.setattr(runs, "WEIGHTS", trained_run)
+    monkeypatch.setattr(runs, "SHIPPED_FOLDER", trained_run)
     return trained_run
 
 
@@ -66,7 +66,7 @@ def test_a_training_that_changes_nothing_ends_with_the_model_that_it_started_fro
 
 
 def test_a_build_without_a_model_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(runs, "SHIPPED_FOLDER", tmp_path)
     with pytest.raises(ModelError) as e:
         load_start(_recipe("training.init=shipped"))
     assert e.value.code == "no_shipped_model"
@@ -125,7 +125,7 @@ def test_damaged_imagenet_weights_are_a_model_error(
     (file,) = (tmp_path / "hub" / "checkpoints").iterdir()
     whole = file.read_bytes()
     # The last would run a command if it were unpickled as it asks to be.
-    for data in (b"", whole[:1000], b"\x80\x02cos\nsystem\nU\x09touch owned\x85R."):
+    for data in (b"", whole[:1000], b"\x80\x02cos\nsystem\nU\x0btouch owned\x85R."):
         file.write_bytes(data)
         with pytest.raises(ModelError) as e:
             load_start(_recipe("training.init=imagenet"))

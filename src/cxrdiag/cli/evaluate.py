@@ -29,7 +29,7 @@ def evaluate(
     from cxrdiag.model.device import choose_device
 
     model = runs.find_model(run or runs.newest_run())
-    out = runs.RUNS / runs.SHIPPED if model == runs.WEIGHTS else model
+    out = runs.RUNS / runs.SHIPPED if model == runs.SHIPPED_FOLDER else model
     metrics = evaluate_run(model, open_store(data), split, choose_device(device), out)
     if json:
         print_json({"run": str(out), **metrics})

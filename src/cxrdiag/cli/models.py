@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json as jsonlib
-import math
+import sys
 from pathlib import Path
 from typing import Any
 
 from cxrdiag.cli.options import Json
 
-_MODEL = ("recipe", "seed", "arch", "width", "resolution")
+_MODEL = {"recipe": str, "seed": int, "arch": str, "width": int, "resolution": int}
 _METRICS = ("n", "accuracy", "accuracy_ci95", "auroc", "auroc_ci95", "test_evaluations")
 
 
@@ -22,8 +22,8 @@ def models(json: Json = False) -> None:
     from cxrdiag import runs
     from cxrdiag.cli.console import err, out, print_json, table, with_interval
 
-    trained = runs.finished_runs()
-    folders = [*([runs.WEIGHTS] if runs.is_finished(runs.WEIGHTS) else []), *trained]
+    trained = runs.trained_runs()
+    folders = [*([runs.SHIPPED_FOLDER] if runs.is_finished(runs.SHIPPED_FOLDER) else []), *trained]
     rows = [{"model": runs.model_name(folder), **_describe(folder)} for folder in folders]
     if json:
         print_json({"models": rows})
@@ -42,14 +42,18 @@ def models(json: Json = False) -> None:
     out.print(table("", columns, shown))
     if trained:
         out.print("cxrdiag predict takes the newest run, the last one here; --run another")
+    elif folders:
+        out.print("cxrdiag predict takes it until there is a run here: cxrdiag train")
     else:
-        err.print("no runs here; train one: cxrdiag train")
+        err.print("no model here; train one: cxrdiag train")
 
 
 def _describe(folder: Path) -> dict[str, Any]:
     """What model.json and, where it was evaluated on test, metrics.json say; else None."""
     model, metrics = (_read(folder / name) for name in ("model.json", "metrics.json"))
     described = {name: model.get(name) for name in _MODEL}
+    if any(type(described[name]) is not kind for name, kind in _MODEL.items()):
+        described = dict.fromkeys(_MODEL)
     for name in _METRICS:
         value = metrics.get(name)
         is_sound = _is_interval(value) if name.endswith("_ci95") else _is_number(value)
@@ -59,7 +63,7 @@ def _describe(folder: Path) -> dict[str, Any]:
 
 def _is_number(value: Any) -> bool:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and math.isfinite(value)
+    return is_number and abs(value) <= sys.float_info.max
 
 
 def _is_interval(value: Any) -> bool:

@@ -24,7 +24,7 @@ Model = Annotated[
     typer.Option(
         "--run",
         help="The run folder, or 'shipped'.",
-        show_default="the newest, or where none is shipped",
+        show_default="the newest run, else the shipped model",
     ),
 ]
 STORE = Path("data/prepared")

@@ -57,7 +57,7 @@ def predict(
     if csv_file is not None:
         # A name that is no text goes out with the bytes that it came in with.
         data = _csv(results).encode("utf-8", "surrogateescape")
-        write_file(csv_file, lambda temporary: _write(temporary, data))
+        write_file(csv_file, lambda temporary: temporary.write_bytes(data))
     if json:
         _print_document(diagnoses, failures, model)
     else:
@@ -128,7 +128,3 @@ def _csv(results: Sequence[Diagnosis | Failure]) -> str:
     writer.writeheader()
     writer.writerows(dataclasses.asdict(result) for result in results)
     return text.getvalue()
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.write_bytes(data)

@@ -110,7 +110,8 @@ def train(
     if run and resume and runs.is_finished(run):
         _show_result(run, data, json, seconds=0.0)
         return
-    if run in (Path(runs.SHIPPED), runs.RUNS / runs.SHIPPED):
+    reserved = (Path(runs.SHIPPED), runs.RUNS / runs.SHIPPED)
+    if run and run.resolve() in {path.resolve() for path in reserved}:
         raise UsageError(
             f"{runs.SHIPPED!r} is the name of the model in the package",
             path=run,

@@ -18,7 +18,7 @@ N_OVERLAYS = 128
 
 @functools.lru_cache(maxsize=1)  # a training has one size
 def letters(size: int) -> Tensor:
-    """Overlays of letters and digits near the top or the bottom edge, uint8 (L, 1, R, R), else 0.
+    """Letters and digits on black, near the top or the bottom edge: uint8 (L, 1, R, R).
 
     One to three words of up to ten characters in a font of a 25th to an 8th of the side, gray to
     white; some run off the film. Always the same ones, with one version of Pillow.

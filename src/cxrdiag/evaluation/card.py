@@ -23,7 +23,8 @@ _TEXT = """\
 {arch} of width {width} on gray squares of {resolution} pixels, trained from scratch by the recipe
 `{recipe}`, seed {seed}, with cxrdiag {version}; the weights are those of epoch {epoch}, in half
 precision. {answer}
-Its sigmoid is the probability of pneumonia, and from {threshold:.3f} on a film is called Pneumonia.
+Its sigmoid is the probability of pneumonia, which is not calibrated (see Limits); from
+{threshold:.3f} on a film is called Pneumonia.
 
 ## What it is for
 
@@ -31,18 +32,21 @@ Research and education: a baseline to compare with, a start for training on one'
 (`cxrdiag train --init shipped`), an example of what such a model can and cannot do.
 
 **Not for** diagnosis or care of anyone; adults; COVID-19; lateral films, or anything but frontal
-chest X-rays; finding what a pneumonia is caused by; films of other diseases, which it was never
-shown and calls what they resemble more.
+chest X-rays; finding what a pneumonia is caused by; films of other diseases, most of
+which it was never shown: it has two answers only.
 
 ## Data
 
 The CoronaHack collection in its official split. Nearly all films are of children aged one to five,
 from one hospital in Guangzhou (Kermany et al. 2018, doi 10.17632/rscbjbr9sj, CC BY 4.0); 70 films
-of the train split are from the COVID-19 image data collection (arXiv 2003.11597), most of adults. A
-tenth of the train split, by patient and under fixed acquisition shifts, chose epoch and threshold.
-Neither weights nor epoch nor threshold were chosen on the test split. The recipe and the rule for
-the threshold came after looks at other networks on it, and are not independent of them: the
-repository has each look in benchmarks/test_ledger.csv, and tells of them in benchmarks/README.md.
+of the train split are from the COVID-19 image data collection (arXiv 2003.11597), most of adults.
+The films of Kermany et al., in both splits, were a copy reduced to 224 x 224 pixels, JPEG of
+quality 75. A hundred train films were read at native size too, with the same calls
+(tests/real/test_real_data.py). A tenth of the train split, by patient and under fixed acquisition
+shifts, chose epoch and threshold. Neither weights nor epoch nor threshold were chosen on the test
+split. The recipe and the rule for the threshold came after looks at other networks on it, and are
+not independent of them: the repository has each look in benchmarks/test_ledger.csv, and tells of
+them in benchmarks/README.md.
 
 ## Results
 
@@ -61,6 +65,9 @@ COVID-19: n = 0 in the test split, so there is no claim about it.
 
 ## Limits
 
+- **Not calibrated.** Its training smooths the labels and weighs both classes alike, so that its
+  probabilities keep away from 0 and 1 and are not frequencies. They put films in order, and on one
+  side of the threshold or the other.
 - **Children, one hospital.** How well it reads adults, other hospitals or other machines was not
   measured.
 - **A shift of style.** The films of the test split are framed and exposed otherwise than those of

@@ -14,8 +14,8 @@ def choose_threshold(logits_N: NDArray[np.floating], targets_N: NDArray[np.int64
     """A threshold as good as that of highest balanced accuracy on these images, within +-36.
 
     Where a network nearly separates them, a wide range of thresholds is as good as the best, and
-    where in it the very best lies hangs on single images. So: of the range of thresholds about the
-    best in which balanced accuracy stays within one standard error of the highest, the logit
+    where in it the very best lies depends on single images. So: of the range of thresholds about
+    the best in which balanced accuracy stays within one standard error of the highest, the logit
     nearest to 0, a probability of 0.5, where a loss that weighs both classes alike puts the
     boundary; at an end of the range not the image that ends it, but half-way to the next one.
     Both classes must be there.

@@ -22,9 +22,10 @@ from cxrdiag.files import write_file, write_json
 from cxrdiag.model.classifier import Classifier, ModelInfo
 from cxrdiag.model.device import to_device
 from cxrdiag.model.resnet import ARCHITECTURES, ResNet
+from cxrdiag.runs import INFO, RESUME
 
 VERSION = 1
-WEIGHTS, INFO, RESUME = "model.safetensors", "model.json", "resume.safetensors"
+WEIGHTS = "model.safetensors"
 
 
 def save_model(folder: Path, weights: dict[str, Tensor], info: ModelInfo) -> None:

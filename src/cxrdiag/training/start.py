@@ -46,13 +46,13 @@ def _shipped(model: ModelConfig) -> Start:
 
     Raises UsageError where `model` describes another network, ModelError in a build without one.
     """
-    if not runs.is_finished(runs.WEIGHTS):
+    if not runs.is_finished(runs.SHIPPED_FOLDER):
         raise ModelError(
             "no model ships with this build",
             hint="install a release, or start without --init",
             code="no_shipped_model",
         )
-    classifier = load_model(runs.WEIGHTS, torch.device("cpu"))
+    classifier = load_model(runs.SHIPPED_FOLDER, torch.device("cpu"))
     info = classifier.info
     if (info.arch, info.width) != (model.arch, model.width):
         raise UsageError(
@@ -81,7 +81,7 @@ def _imagenet(model: ModelConfig) -> Start:
     try:
         # It says on standard output what it downloads, where there may be a JSON document.
         with contextlib.redirect_stdout(sys.stderr):
-            # weights_only: the one file in pickle's format that is read, and nothing in it is run.
+            # The one file in pickle's format that is ever read; weights_only runs nothing in it.
             weights = load_state_dict_from_url(url, check_hash=True, weights_only=True)
     except (OSError, HTTPException, RuntimeError, EOFError, UnpicklingError) as error:
         raise ModelError(

@@ -23,10 +23,11 @@ from cxrdiag.data.resample import resize
 from cxrdiag.data.store import Store
 from cxrdiag.errors import DataError
 from cxrdiag.files import write_json, write_text
-from cxrdiag.model.checkpoint import RESUME, halved, save_model
+from cxrdiag.model.checkpoint import halved, save_model
 from cxrdiag.model.classifier import Classifier, ModelInfo, normalise
 from cxrdiag.model.device import autocast, to_device
 from cxrdiag.model.resnet import ResNet
+from cxrdiag.runs import RESUME
 from cxrdiag.training.config import Recipe, dump_recipe
 from cxrdiag.training.environment import describe_environment
 from cxrdiag.training.history import Epoch, draw_curves, write_history
