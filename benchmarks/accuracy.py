@@ -8,8 +8,9 @@ recipe `best` one to two hours. Finished runs are not trained or evaluated again
 benchmark goes on where it was; every run of a recipe in the work folder is reported, none is left
 out, so a recipe that changed wants a new work folder. Each look at test is entered in
 benchmarks/test_ledger.csv, with --why it was taken. Writes the recipes of the work folder into
-benchmarks/results/accuracy.json and, from it alone, the table between the README's two `results`
-marks.
+benchmarks/results/accuracy.json, beside the runs of the same commit that are there (seeds may be
+measured one by one, on several machines), and, from it alone, the table between the README's two
+`results` marks.
 """
 
 import argparse
@@ -111,19 +112,22 @@ def enter(run: Path, why: str) -> None:
 
 
 def write_results(runs: Path) -> None:
-    """Collect the runs that were evaluated, by recipe; what is known of other recipes stays."""
+    """Collect the runs that were evaluated, by recipe; what is known of other recipes stays.
+
+    So do runs of the same recipe and commit that were measured in another work folder.
+    """
     # A run is evaluated once: a second look would make its result a chosen one.
     rows = [read_run(path.parent) for path in sorted(runs.glob("*/metrics.json"))]
     assert all(row["test_evaluations"] == 1 for row in rows), "a run was evaluated on test twice"
     document = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for recipe in {row["recipe"] for row in rows}:
+        merged = {}
         found = [row for row in rows if row["recipe"] == recipe]
-        here = {(row["commit"], row["seed"]) for row in found}
-        reported = document.get(recipe, {"runs": []})["runs"]
-        elsewhere = {(row["commit"], row["seed"]) for row in reported} - here
-        if {commit for commit, _ in elsewhere} & {commit for commit, _ in here}:
-            sys.exit(f"{RESULTS} has runs of {recipe} that {runs} lacks: {sorted(elsewhere)}")
-        document[recipe] = summary(found)
+        commits = {row["commit"] for row in found}
+        for row in [*document.get(recipe, {"runs": []})["runs"], *found]:
+            if row["commit"] in commits:
+                merged[row["seed"], row["commit"]] = row
+        document[recipe] = summary([merged[key] for key in sorted(merged)])
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(dict(sorted(document.items())), indent=2) + "\n")
 
