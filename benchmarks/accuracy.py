@@ -189,15 +189,15 @@ def markdown(document: dict) -> str:
     for recipe, result in document.items():
         cells = [plus_minus(result[name.lower()]) for name in names]
         minutes = result["training_seconds"]["mean"] / 60
-        seeds, threads, commits = (
+        seeds, on, commits = (
             ", ".join(map(str, sorted(set(values))))
             for values in (
                 [run["seed"] for run in result["runs"]],
-                [run["environment"]["threads"] for run in result["runs"]],
+                [threads(run["environment"]) for run in result["runs"]],
                 [run["commit"] for run in result["runs"]],
             )
         )
-        cells += [f"{minutes:.1f}", threads, commits]
+        cells += [f"{minutes:.1f}", on, commits]
         lines.append(f"| `{recipe}` | {seeds} | {' | '.join(cells)} |")
     runs = [run for result in document.values() for run in result["runs"]]
     widest = max(runs, key=lambda run: run["accuracy_ci95"][1] - run["accuracy_ci95"][0])
@@ -218,6 +218,11 @@ def machine(environment: dict) -> str:
     """What a run was trained on, in words."""
     torch = environment["torch"].partition("+")[0]
     return f"{environment['cores']} cores of an {environment['processor']}, torch {torch}"
+
+
+def threads(environment: dict) -> str:
+    """How many threads a run had, and its number format where it was recorded."""
+    return f"{environment['threads']} {environment.get('precision', '')}".strip()
 
 
 def plus_minus(result: dict) -> str:

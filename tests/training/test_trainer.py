@@ -171,6 +171,7 @@ def test_the_environment_names_versions_and_no_one(runs: dict[str, Path]) -> Non
     assert environment["torch"] == torch.__version__
     assert environment["device"] == "cpu"
     assert environment["gpu"] is None
+    assert environment["precision"] == "fp32"
     assert environment["cores"] >= 1
     assert str(Path.home()) not in text
 

@@ -44,9 +44,16 @@ def has_fast_bf16(device: torch.device) -> bool:
     return False
 
 
+def number_format(device: torch.device, precision: str) -> str:
+    """`fp32` or `bf16`; a `precision` of `auto` is bf16 where that is fast."""
+    if precision == "auto":
+        return "bf16" if has_fast_bf16(device) else "fp32"
+    return precision
+
+
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    """The autocast context of `precision`: `fp32`, `bf16`, or `auto`, bf16 where it is fast."""
-    if precision == "bf16" or (precision == "auto" and has_fast_bf16(device)):
+    """The autocast context of `precision`: `fp32`, `bf16` or `auto`."""
+    if number_format(device, precision) == "bf16":
         return torch.autocast(device.type, torch.bfloat16)
     return nullcontext()
 

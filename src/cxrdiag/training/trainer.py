@@ -120,7 +120,8 @@ def fit(
     if resume:
         state.restore(run, identity)
     write_text(run / "config.yaml", dump_recipe(recipe))
-    write_json(run / "environment.json", describe_environment(device))
+    environment = describe_environment(device, recipe.training.precision)
+    write_json(run / "environment.json", environment)
     validation = Validation(job.val, job.info.resolution)
     # Without the mirror image epochs are told apart just as well, in half the time.
     plain = dataclasses.replace(job.info, mirror=False)
