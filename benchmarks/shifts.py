@@ -2,6 +2,8 @@
 
     python benchmarks/shifts.py --data STORE [--native STORE] RUN [RUN ...]
 
+A RUN is a folder, or `shipped`.
+
 What of a film is in view, its width against its height and its gray levels tell where and of whom
 it was taken, not whether there is pneumonia. Shifting all films alike hardly shows what a network
 makes of that, because all logits move together. So under each of the package's acquisition shifts
@@ -32,6 +34,7 @@ from cxrdiag.data.store import Store, open_store
 from cxrdiag.model.checkpoint import load_model
 from cxrdiag.model.classifier import Classifier
 from cxrdiag.model.probability import probability
+from cxrdiag.runs import find_model
 from cxrdiag.training.environment import describe_environment
 
 RESULTS = Path(__file__).parent / "results" / "shifts.json"
@@ -42,9 +45,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--native", type=Path)
-    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("runs", nargs="+")
     arguments = parser.parse_args()
-    if len({run.name for run in arguments.runs}) < len(arguments.runs):
+    runs = {Path(run).name: find_model(run) for run in arguments.runs}
+    if len(runs) < len(arguments.runs):
         parser.error("two runs of one name: the results are kept by name")
     device = torch.device("cpu")
     val = Split(open_store(arguments.data), "val", device)
@@ -57,9 +61,9 @@ def main() -> None:
     if arguments.native:
         document["native_aspect"] = native_aspect(open_store(arguments.native))
         print(f"native width over height: {document['native_aspect']}")
-    for run in arguments.runs:
-        document["runs"][run.name] = measure(load_model(run, device), val)
-        show(run.name, document["runs"][run.name])
+    for name, run in runs.items():
+        document["runs"][name] = measure(load_model(run, device), val)
+        show(name, document["runs"][name])
     RESULTS.write_text(json.dumps(document, indent=2) + "\n")
 
 

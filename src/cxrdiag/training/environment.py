@@ -12,11 +12,10 @@ import torch
 import torchvision
 
 from cxrdiag import __version__
-from cxrdiag.model.device import number_format
 
 
-def describe_environment(device: torch.device, precision: str) -> dict[str, Any]:
-    """Versions, processor, cores, threads, device and number format, as JSON takes them."""
+def describe_environment(device: torch.device) -> dict[str, Any]:
+    """Versions, processor, cores, threads and device, as JSON takes them."""
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
     return {
         "cxrdiag": __version__,
@@ -31,7 +30,6 @@ def describe_environment(device: torch.device, precision: str) -> dict[str, Any]
         "threads": torch.get_num_threads(),
         "device": device.type,
         "gpu": gpu,
-        "precision": number_format(device, precision),
     }
 
 

@@ -25,7 +25,7 @@ from cxrdiag.errors import DataError
 from cxrdiag.files import write_json, write_text
 from cxrdiag.model.checkpoint import halved, save_model
 from cxrdiag.model.classifier import Classifier, ModelInfo, normalise
-from cxrdiag.model.device import autocast, to_device
+from cxrdiag.model.device import autocast, number_format, to_device
 from cxrdiag.model.resnet import ResNet
 from cxrdiag.runs import RESUME
 from cxrdiag.training.config import Recipe, dump_recipe
@@ -120,8 +120,8 @@ def fit(
     if resume:
         state.restore(run, identity)
     write_text(run / "config.yaml", dump_recipe(recipe))
-    environment = describe_environment(device, recipe.training.precision)
-    write_json(run / "environment.json", environment)
+    precision = number_format(device, recipe.training.precision)  # it decides the time
+    write_json(run / "environment.json", {**describe_environment(device), "precision": precision})
     validation = Validation(job.val, job.info.resolution)
     # Without the mirror image epochs are told apart just as well, in half the time.
     plain = dataclasses.replace(job.info, mirror=False)
