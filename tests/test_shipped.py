@@ -43,9 +43,11 @@ def test_it_answers_offline(
     document = outcome.document
     assert (outcome.code, document["model"], document["errors"]) == (0, "shipped", [])
     assert [said["file"] for said in document["diagnoses"]] == [str(film) for film in films[:3]]
+    said = [diagnosis["probability"] for diagnosis in document["diagnoses"]]
+    # Of these very weights, on phantoms: what comes before or after them did not change either.
+    assert said == pytest.approx([0.838, 0.740, 0.928], abs=0.02)
     model = cxrdiag.load("shipped", "cpu")
-    for film, said in zip(films, document["diagnoses"], strict=False):
-        assert said["probability"] == pytest.approx(model.diagnose(film).probability, abs=1e-5)
+    assert said == pytest.approx([model.diagnose(film).probability for film in films[:3]], abs=1e-5)
 
 
 def test_the_finetune_recipe_fits_it() -> None:
