@@ -77,7 +77,7 @@ def test_help_describes_every_option(name: str, cxrdiag_command, monkeypatch) ->
         ("train", "--epochs", "the recipe's"),
         ("train", "--seed", "the recipe's"),
         ("eval", "--run", "the newest"),
-        ("predict", "--run", "the newest, or where none is shipped"),
+        ("predict", "--run", "the newest run, else the shipped model"),
         ("prepare", "--out", "data/prepared"),
     ],
 )

@@ -321,7 +321,7 @@ def test_findings_count_copies_unknown_patients_and_numbers_in_both(
     add_row(source, "person1_bacteria_1.png", "Pnemonia", "TEST", "bacteria", "")
     picture(701).save(source / "NORMAL2-IM-0004-0001.png")
     add_row(source, "NORMAL2-IM-0004-0001.png", "Normal", "TEST", "", "")
-    store, _ = prepare(source, tmp_path / "store", size=SIZE)
+    store, _ = prepare(source, tmp_path / "store", size=SIZE, audited=False)
     assert store.info["findings"] == {
         "duplicate_groups": 2,
         "duplicate_files": 5,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cxrdiag.cli.audit import show_audit
 from cxrdiag.cli.options import STORE, Json
 from cxrdiag.errors import DataError, UsageError
 
@@ -30,6 +31,9 @@ def prepare(
     download: Annotated[
         bool, typer.Option("--download", help="Fetch CoronaHack from Kaggle (needs kagglehub).")
     ] = False,
+    audit: Annotated[
+        bool, typer.Option(help="Look for shortcuts, near-duplicates and odd images.")
+    ] = True,
     json: Json = False,
 ) -> None:
     """Decode and resize a data set once, draw the validation split, report what was found.
@@ -53,9 +57,10 @@ def prepare(
 
         def show(done: int, total: int) -> None:
             rate = done / (time.perf_counter() - started)
-            bar.update(task, completed=done, total=total, note=f"{rate:.0f} images/s")
+            note = "auditing" if audit and done == total else f"{rate:.0f} images/s"
+            bar.update(task, completed=done, total=total, note=note)
 
-        store, built = build(source, out, size=size, seed=seed, progress=show)
+        store, built = build(source, out, size=size, seed=seed, audited=audit, progress=show)
     seconds = time.perf_counter() - started
     if json:
         print_json({"store": str(out), "built": built, "seconds": seconds, **store.info})
@@ -101,6 +106,8 @@ def _show_report(store: Store) -> None:
     totals = [str(sum(n for key, n in counts.items() if key[2] == s)) for s in splits]
     console.print(table("Images", ["", *splits], [*rows, ["all", *totals]]))
     console.print(table("Found", ["", "n"], _finding_rows(store.info["findings"])))
+    if "audit" in store.info["findings"]:
+        show_audit(store.info["findings"]["audit"], store.path)
     for item in store.info["findings"]["unreadable"]:
         console.print(f"left out: {item['name']}: {item['message']}", soft_wrap=True)
     for name in store.info["findings"]["missing"][:10]:

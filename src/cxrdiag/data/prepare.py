@@ -16,10 +16,11 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrdiag.data.audit.report import audit
 from cxrdiag.data.image import decode, image_size, read_bytes
 from cxrdiag.data.kaggle import Record, bare_normal_number, bare_person_number, read_dataset
 from cxrdiag.data.split import assign_splits, train_test_overlap
-from cxrdiag.data.store import COLUMNS, FILES, VERSION, Store, open_store
+from cxrdiag.data.store import COLUMNS, FILES, SHEETS, VERSION, Store, open_store, read_records
 from cxrdiag.errors import DataError
 from cxrdiag.files import new_folder, write_json, write_text
 
@@ -53,17 +54,20 @@ def prepare(
     *,
     size: int = 256,
     seed: int = 0,
+    audited: bool = True,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[Store, bool]:
     """Build the store of the data set in `source` at `out`, squares of `size` pixels.
 
     Returns the store and whether it was built: a store that is there already, of the same
-    files and settings, is opened and returned as it is. `progress(done, total)` counts images.
+    files and settings, is opened and returned as it is. `audited` wants the findings of
+    `cxrdiag.data.audit` in it. `progress(done, total)` counts images.
     Raises DataError where the data set cannot be used; an earlier store then stays as it was.
     """
     records, missing = read_dataset(source)
     listing = _listing(records, missing, size, seed)
-    if (store := _unchanged(out, records, listing)) is not None:
+    store = _unchanged(out, records, listing)
+    if store is not None and ("audit" in store.info["findings"] or not audited):
         return store, False
     _refuse_foreign(out)
     with new_folder(out) as folder:
@@ -72,6 +76,9 @@ def prepare(
         sha256 = [fact.sha256 for fact in facts]
         splits = assign_splits(kept, sha256, seed)
         rows = _csv_text(kept, splits, facts)
+        findings = _findings(kept, sha256, missing, unreadable)
+        if audited:
+            findings["audit"] = _audit(folder, rows)
         write_text(folder / "records.csv", rows)
         info = {
             "format": "cxrdiag store",
@@ -82,10 +89,16 @@ def prepare(
             "fingerprint": hashlib.sha256(rows.encode()).hexdigest(),
             "listing": listing,
             "split_seed": seed,
-            "findings": _findings(kept, sha256, missing, unreadable),
+            "findings": findings,
         }
         write_json(folder / "store.json", info)
     return open_store(out), True
+
+
+def _audit(folder: Path, rows: str) -> dict[str, Any]:
+    # A function of its own, because Windows moves no folder with a file that is mapped.
+    images_NSS = np.lib.format.open_memmap(folder / "images.npy", mode="r")
+    return audit(images_NSS, read_records(rows.encode()), folder)
 
 
 def _listing(records: Sequence[Record], missing: Sequence[str], size: int, seed: int) -> str:
@@ -125,7 +138,7 @@ def _refuse_foreign(out: Path) -> None:
     inside = {path.name for path in out.iterdir()} if out.is_dir() else {out.name}
     marker = out / "store.json"
     is_store = marker.is_file() and b"cxrdiag store" in marker.read_bytes()
-    ours = FILES if is_store or inside >= FILES else frozenset()
+    ours = FILES | SHEETS if is_store or inside >= FILES else frozenset()
     other = inside - ours - {".DS_Store"}  # which a desktop leaves in any folder it shows
     if other:
         raise DataError(

@@ -24,6 +24,8 @@ from cxrdiag.errors import DataError
 VERSION = 1
 SPLITS = ("train", "val", "test")
 FILES = frozenset({"images.npy", "records.csv", "store.json"})
+SHEETS = frozenset({"near-duplicates.png", "odd.png"})
+"""Pictures of what the audit found, where it found any."""
 COLUMNS = ("name", "label", "split", "patient", "subtype", "width", "height", "bytes", "sha256")
 
 
@@ -90,9 +92,7 @@ def open_store(path: Path) -> Store:
         table = (path / "records.csv").read_bytes()
         if hashlib.sha256(table).hexdigest() != info.get("fingerprint"):
             raise _damaged(path, "records.csv is not the one that was prepared")
-        records = pd.read_csv(
-            io.BytesIO(table), keep_default_na=False, dtype=dict.fromkeys(COLUMNS[:5], str)
-        )
+        records = read_records(table)
     except (OSError, ValueError, AttributeError, pd.errors.ParserError) as error:
         raise _damaged(path, str(error)) from error
     if tuple(records.columns) != COLUMNS or images.ndim != 3 or images.dtype != np.uint8:
@@ -100,6 +100,13 @@ def open_store(path: Path) -> Store:
     if len(records) != len(images):
         raise _damaged(path, f"{len(records)} records, {len(images)} images")
     return Store(path, images, records, info)
+
+
+def read_records(table: bytes) -> pd.DataFrame:
+    """The rows of a records.csv."""
+    return pd.read_csv(
+        io.BytesIO(table), keep_default_na=False, dtype=dict.fromkeys(COLUMNS[:5], str)
+    )
 
 
 def _damaged(path: Path, why: str) -> DataError:

@@ -1,0 +1,98 @@
+"""The audit of a store: its findings as JSON takes them, and sheets of the images to look at."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cxrdiag.data.audit.near_duplicates import (
+    MAX_DISTANCE,
+    NearDuplicates,
+    find_near_duplicates,
+    perceptual_hash,
+)
+from cxrdiag.data.audit.odd import find_odd
+from cxrdiag.data.audit.shortcuts import find_shortcuts
+from cxrdiag.data.audit.thumbnails import look_at, write_sheet
+from cxrdiag.data.kaggle import PNEUMONIA
+
+_SHOWN = 40
+"""Images on a sheet, and pairs in the findings, at most."""
+
+
+def audit(images_NSS: NDArray[np.uint8], records: pd.DataFrame, folder: Path) -> dict[str, Any]:
+    """Audit the images of a store and its records; write the sheets, where any, into `folder`.
+
+    Shortcuts are sought in train and val: the classes of the test split are for `eval` to read.
+    """
+    small_NTT, grays_NG = look_at(images_NSS)
+    near = find_near_duplicates(
+        perceptual_hash(small_NTT), _numbers(records["patient"]), _numbers(records["sha256"])
+    )
+    odd = find_odd(small_NTT)
+    _write_sheets(folder, images_NSS, records, near, odd)
+    rows = np.flatnonzero((records["split"] != "test").to_numpy())
+    part = records.iloc[rows]
+    shortcuts = find_shortcuts(
+        small_NTT[rows],
+        grays_NG[rows],
+        part[["width", "height", "bytes"]].to_numpy(dtype=np.float64),
+        (part["label"] == PNEUMONIA).to_numpy().astype(np.int64),
+        list(part["patient"].where(part["patient"] != "", part["name"])),
+    )
+    return {
+        "shortcuts": {"n": len(rows), "told_by": [asdict(shortcut) for shortcut in shortcuts]},
+        "near_duplicates": _describe(near, records),
+        "odd": {kind: list(records["name"].iloc[found]) for kind, found in odd.items()},
+    }
+
+
+def _numbers(names: pd.Series[str]) -> NDArray[np.int64]:
+    """A number for each name, -1 for none."""
+    return np.asarray(pd.factorize(names.where(names != ""))[0], dtype=np.int64)
+
+
+def _describe(near: NearDuplicates, records: pd.DataFrame) -> dict[str, Any]:
+    first = records.iloc[[pair.first for pair in near.pairs]].reset_index(drop=True)
+    second = records.iloc[[pair.second for pair in near.pairs]].reset_index(drop=True)
+    return {
+        "max_distance": MAX_DISTANCE,
+        "pairs": len(near.pairs),
+        "across_splits": int((first["split"] != second["split"]).sum()),
+        "conflicting_labels": int((first["label"] != second["label"]).sum()),
+        "strangers": near.strangers,
+        "strangers_near": near.strangers_near,
+        "strangers_median": near.strangers_median,
+        "own_median": near.own_median,
+        "nearest": [
+            {"distance": pair.distance, "first": a, "second": b}
+            for pair, a, b in zip(
+                near.pairs[:_SHOWN], first["name"][:_SHOWN], second["name"][:_SHOWN], strict=True
+            )
+        ],
+    }
+
+
+def _write_sheets(
+    folder: Path,
+    images_NSS: NDArray[np.uint8],
+    records: pd.DataFrame,
+    near: NearDuplicates,
+    odd: dict[str, list[int]],
+) -> None:
+    names, labels, splits = (list(records[column]) for column in ("name", "label", "split"))
+    pairs = [(row, f"{p.distance} bits") for p in near.pairs for row in (p.first, p.second)]
+    kinds = [(row, kind) for kind, rows in odd.items() for row in rows]
+    for name, found in (("near-duplicates.png", pairs), ("odd.png", kinds)):
+        (folder / name).unlink(missing_ok=True)  # that of an earlier audit
+        shown = found[:_SHOWN]
+        captions = [
+            f"{names[row][-26:]}\n{labels[row]}, {splits[row]}, {note}" for row, note in shown
+        ]
+        if shown:
+            write_sheet(folder / name, [images_NSS[row] for row, _ in shown], captions)

@@ -1,0 +1,43 @@
+"""`cxrdiag audit`: the findings of `prepare`, or sought anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cxrdiag.data.prepare import prepare
+from cxrdiag.data.store import Store
+
+
+def test_it_shows_what_prepare_found(small_store: Store, cxrdiag_command) -> None:
+    outcome = cxrdiag_command("audit", "--data", small_store.path, "--json")
+    assert outcome.code == 0
+    assert outcome.document == {
+        "store": str(small_store.path),
+        **small_store.info["findings"]["audit"],
+    }
+
+
+def test_it_seeks_where_prepare_did_not(
+    phantoms: Path, small_store: Store, tmp_path: Path, cxrdiag_command
+) -> None:
+    prepare(phantoms, tmp_path / "store", size=64, audited=False)
+    outcome = cxrdiag_command("audit", "--data", tmp_path / "store", "--json")
+    expected = small_store.info["findings"]["audit"]
+    assert {key: outcome.document[key] for key in expected} == expected
+
+
+def test_tables_and_warning(small_store: Store, cxrdiag_command) -> None:
+    outcome = cxrdiag_command("audit", "--data", small_store.path)
+    assert outcome.code == 0
+    told_by = small_store.info["findings"]["audit"]["shortcuts"]["told_by"]
+    assert len(told_by) == 3
+    for told in told_by:
+        assert f"{told['auroc']:.3f} ± {told['sd']:.3f}" in outcome.out
+        warned = told["name"] in outcome.out.partition("warning: ")[2]
+        assert warned == (told["auroc"] >= 0.6)
+
+
+def test_no_store(tmp_path: Path, cxrdiag_command) -> None:
+    outcome = cxrdiag_command("audit", "--data", tmp_path)
+    assert outcome.code == 3
+    assert "no prepared store is there" in outcome.err

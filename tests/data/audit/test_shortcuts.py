@@ -1,0 +1,74 @@
+"""What tells the class is found where it was put, and nowhere else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cxrdiag.data.audit.shortcuts import WARN_FROM, borders_and_corners, find_shortcuts
+from cxrdiag.data.audit.thumbnails import GRAYS, SIDE
+
+N = 400
+TARGETS = np.arange(N) % 2
+PATIENTS = [f"p{i // 2 % 160}-{i % 2}" for i in range(N)]
+FILE, BORDER, GRAY = "file size and shape", "borders and corners", "gray levels"
+
+
+def data() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Thumbnails, gray levels and file facts that have nothing to do with the class."""
+    rng = np.random.default_rng(0)
+    thumbnails = rng.integers(100, 150, (N, SIDE, SIDE)).astype(np.uint8)
+    return thumbnails, rng.dirichlet(np.ones(GRAYS), N), rng.uniform(500, 600, (N, 3))
+
+
+def measure(thumbnails: np.ndarray, grays: np.ndarray, facts: np.ndarray) -> dict[str, float]:
+    found = find_shortcuts(thumbnails, grays, facts, TARGETS, PATIENTS)
+    return {shortcut.name: shortcut.auroc for shortcut in found}
+
+
+def test_without_a_shortcut_none_is_found() -> None:
+    assert all(abs(auroc - 0.5) < 0.1 for auroc in measure(*data()).values())
+
+
+@pytest.mark.parametrize("name", [FILE, BORDER, GRAY])
+def test_a_shortcut_is_found_where_it_is(name: str) -> None:
+    thumbnails, grays, facts = data()
+    if name == FILE:
+        facts[:, 0] *= 1 + TARGETS / 2  # wider films
+    elif name == BORDER:
+        thumbnails[TARGETS == 1, :3, 20:44] += 60  # a bar at the upper edge
+    else:
+        grays[TARGETS == 1, 3] += 1
+    found = measure(thumbnails, grays, facts)
+    assert found.pop(name) > 0.95
+    assert all(auroc < WARN_FROM for auroc in found.values())
+
+
+def test_what_is_in_the_middle_is_no_shortcut() -> None:
+    thumbnails, grays, facts = data()
+    thumbnails[TARGETS == 1, 16:48, 16:48] += 60
+    assert measure(thumbnails, grays, facts)[BORDER] < WARN_FROM
+
+
+def test_patients_are_not_learned_by_heart() -> None:
+    """Each patient's border is their own: only who met them before could tell the class by it."""
+    thumbnails, grays, facts = data()
+    rng = np.random.default_rng(1)
+    borders = {patient: rng.integers(0, 250, (SIDE, SIDE)) for patient in sorted(set(PATIENTS))}
+    for row, patient in enumerate(PATIENTS):
+        thumbnails[row] = borders[patient]
+    assert abs(measure(thumbnails, grays, facts)[BORDER] - 0.5) < 0.12
+
+
+def test_too_few_patients_are_not_measured() -> None:
+    patients = [f"p{i}" if target else f"q{i % 4}" for i, target in enumerate(TARGETS)]
+    assert find_shortcuts(*data(), TARGETS, patients) == []
+
+
+def test_the_mask_leaves_the_lungs_out() -> None:
+    mask = borders_and_corners()
+    assert mask.shape == (32, 32)
+    assert not mask[2:-2, 6:-6].any()
+    assert not mask[6:-6, 2:-2].any()
+    # Two rings, and of each corner of 6 x 6 what lies inside them.
+    assert mask.sum() == 32 * 32 - 28 * 28 + 4 * 4 * 4
