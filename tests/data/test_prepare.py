@@ -334,7 +334,16 @@ def test_findings_count_copies_unknown_patients_and_numbers_in_both(
         },
         "missing": [],
         "unreadable": [],
+        "left_out_by_strict_patients": 0,
     }
+    strict, _ = prepare(source, tmp_path / "strict", size=SIZE, strict_patients=True, audited=False)
+    # The first film of person1 and its two copies stay or go by their own names; IM-0004 goes.
+    gone = set(store.records["name"]) - set(strict.records["name"])
+    assert gone == {"person1_virus_1.png", "IM-0004-0001.png"}
+    findings = strict.info["findings"]
+    assert findings["left_out_by_strict_patients"] == 2
+    assert findings["train_test_overlap"]["bare_person_numbers"]["patients"] == 0
+    assert findings["train_test_overlap"]["bare_normal_numbers"]["patients"] == 0
     split_of = dict(zip(store.records["name"], store.records["split"], strict=True))
     together = ("a.png", "b.png", "c.png", "person1_virus_1.png", "IM-0002-0001.png")
     assert {split_of[name] for name in together} == {"train"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -10,7 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 
+from cxrdiag.data.audit.near_duplicates import MAX_DISTANCE, perceptual_hash
+from cxrdiag.data.audit.odd import find_odd
+from cxrdiag.data.audit.thumbnails import look_at
 from cxrdiag.data.batches import Split
 from cxrdiag.data.image import read_image
 from cxrdiag.data.prepare import prepare
@@ -21,7 +27,7 @@ from cxrdiag.runs import SHIPPED_FOLDER
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 CORONAHACK, NATIVE = DATA / "coronahack", DATA / "native"
-SIZE = 32
+SIZE = 64
 
 pytestmark = [
     pytest.mark.slow,
@@ -37,6 +43,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     store, built = prepare(CORONAHACK, tmp_path_factory.mktemp("real") / "store", size=SIZE)
     assert built
     return store
+
+
+def _paths(store: Store) -> list[Path]:
+    images = CORONAHACK / "Coronahack-Chest-XRay-Dataset" / "Coronahack-Chest-XRay-Dataset"
+    return [
+        images / ("test" if split == "test" else "train") / name
+        for name, split in zip(store.records["name"], store.records["split"], strict=True)
+    ]
 
 
 def _splits_of(store: Store, column: str) -> dict[str, set[str]]:
@@ -81,8 +95,9 @@ def test_the_summary_that_comes_with_the_data_agrees(store: Store) -> None:
     assert Counter(zip(store.records["subtype"], test, strict=True)) == +expected
 
 
-def test_the_audit_finds_what_is_known(store: Store) -> None:
-    assert store.info["findings"] == {
+def test_what_is_known_of_the_data_is_found(store: Store) -> None:
+    findings = {key: found for key, found in store.info["findings"].items() if key != "audit"}
+    assert findings == {
         "duplicate_groups": 30,
         "duplicate_files": 62,
         "duplicates_with_conflicting_labels": 0,
@@ -94,7 +109,63 @@ def test_the_audit_finds_what_is_known(store: Store) -> None:
         },
         "missing": [],
         "unreadable": [],
+        "left_out_by_strict_patients": 0,
     }
+
+
+def test_the_audit_finds_the_shortcuts_and_the_films_saved_twice(store: Store) -> None:
+    """What this data set is known for, by an audit whose false alarms are known to be none."""
+    audit = store.info["findings"]["audit"]
+    told_by = {told["name"]: told["auroc"] for told in audit["shortcuts"]["told_by"]}
+    assert told_by["file size and shape"] == pytest.approx(0.90, abs=0.02)
+    assert told_by["borders and corners"] == pytest.approx(0.95, abs=0.02)
+    assert told_by["gray levels"] == pytest.approx(0.79, abs=0.03)
+    near = audit["near_duplicates"]
+    assert near["strangers"] > 17_000_000
+    assert near["strangers_near"] == 0
+    found = [{pair["first"][:8], pair["second"][:8]} for pair in near["nearest"]]
+    assert found == [{"D5ACAA93", "35AF5C3B"}, {"F4341CE7", "E63574A7"}]  # looked at: they are
+    assert audit["odd"]["blank"] == audit["odd"]["inverted"] == []
+    unlike = {name[:8] for name in audit["odd"]["unlike"]}
+    assert {"D5ACAA93", "35AF5C3B"} <= unlike  # lateral films
+    assert len(unlike) <= 20
+
+
+def test_a_film_that_was_changed_a_little_is_a_near_duplicate(store: Store) -> None:
+    paths = _paths(store)[::30]
+    films = [read_image(path, 256) for path in paths]
+    hashes = perceptual_hash(look_at(np.stack(films))[0])
+    for change in (_jpeg, _gamma, _contrast, _cut):
+        changed = perceptual_hash(look_at(np.stack([change(film) for film in films]))[0])
+        distances = np.bitwise_count(hashes ^ changed).sum(axis=1)
+        assert np.quantile(distances, 0.99) <= MAX_DISTANCE, change.__name__
+
+
+def _jpeg(film: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    buffer = io.BytesIO()
+    Image.fromarray(film).resize((150, 150)).save(buffer, "JPEG", quality=40)
+    return np.asarray(Image.open(buffer).resize((256, 256)))
+
+
+def _gamma(film: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return (255 * (film / 255) ** 0.7).astype(np.uint8)
+
+
+def _contrast(film: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.clip((film.astype(float) - 128) * 1.3 + 128, 0, 255).astype(np.uint8)
+
+
+def _cut(film: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(Image.fromarray(film[2:-3, 3:-2]).resize((256, 256)))
+
+
+def test_an_inverted_film_is_found(store: Store) -> None:
+    small = look_at(store.images_NSS)[0]
+    turned = np.arange(0, len(small), 50)
+    small[turned] = 255 - small[turned]
+    found = find_odd(small)["inverted"]
+    assert set(found) <= set(turned)
+    assert len(found) >= 0.98 * len(turned)
 
 
 def test_the_numbers_in_train_and_test_counted_by_another_route(store: Store) -> None:
@@ -135,12 +206,10 @@ def test_a_second_build_elsewhere_is_byte_identical_and_a_second_call_builds_not
 
 
 def test_the_store_holds_the_pixels_predict_sees(store: Store) -> None:
-    images = CORONAHACK / "Coronahack-Chest-XRay-Dataset" / "Coronahack-Chest-XRay-Dataset"
+    paths = _paths(store)
     odd = store.records.index[store.records["patient"] == ""].tolist()
     for row in [*odd, *range(0, 5910, 200)]:
-        record = store.records.loc[row]
-        split = "test" if record["split"] == "test" else "train"
-        pixels = read_image(images / split / record["name"], SIZE)
+        pixels = read_image(paths[row], SIZE)
         np.testing.assert_array_equal(store.images_NSS[row], pixels)
         assert pixels.std() > 5  # a picture, whatever its mode
 

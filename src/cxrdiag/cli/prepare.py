@@ -31,6 +31,13 @@ def prepare(
     download: Annotated[
         bool, typer.Option("--download", help="Fetch CoronaHack from Kaggle (needs kagglehub).")
     ] = False,
+    strict_patients: Annotated[
+        bool,
+        typer.Option(
+            "--strict-patients",
+            help="Leave out of train whoever may be in test, if patient numbers do not restart.",
+        ),
+    ] = False,
     audit: Annotated[
         bool, typer.Option(help="Look for shortcuts, near-duplicates and odd images.")
     ] = True,
@@ -60,7 +67,15 @@ def prepare(
             note = "auditing" if audit and done == total else f"{rate:.0f} images/s"
             bar.update(task, completed=done, total=total, note=note)
 
-        store, built = build(source, out, size=size, seed=seed, audited=audit, progress=show)
+        store, built = build(
+            source,
+            out,
+            size=size,
+            seed=seed,
+            strict_patients=strict_patients,
+            audited=audit,
+            progress=show,
+        )
     seconds = time.perf_counter() - started
     if json:
         print_json({"store": str(out), "built": built, "seconds": seconds, **store.info})
@@ -117,6 +132,7 @@ def _show_report(store: Store) -> None:
 def _finding_rows(findings: dict[str, object]) -> list[list[str]]:
     overlap = findings["train_test_overlap"]
     assert isinstance(overlap, dict)
+    left_out = findings.get("left_out_by_strict_patients")
     shared = {key: f"{o['patients']} ({o['test_images']})" for key, o in overlap.items()}
     lists = {key: findings[key] for key in ("missing", "unreadable")}
     return [
@@ -129,6 +145,7 @@ def _finding_rows(findings: dict[str, object]) -> list[list[str]]:
         ["patients in train and test (test images)", shared["patients"]],
         ["... by personN alone, kind ignored", shared["bare_person_numbers"]],
         ["... by IM-N alone, kind ignored", shared["bare_normal_numbers"]],
+        *([["left out for that (--strict-patients)", str(left_out)]] if left_out else []),
         *(
             [f"{key} files", str(len(names))]
             for key, names in lists.items()

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from cxrdiag.data.audit.report import audit
 from cxrdiag.data.image import decode, image_size, read_bytes
 from cxrdiag.data.kaggle import Record, bare_normal_number, bare_person_number, read_dataset
-from cxrdiag.data.split import assign_splits, train_test_overlap
+from cxrdiag.data.split import assign_splits, drop_shared_numbers, train_test_overlap
 from cxrdiag.data.store import COLUMNS, FILES, SHEETS, VERSION, Store, open_store, read_records
 from cxrdiag.errors import DataError
 from cxrdiag.files import new_folder, write_json, write_text
@@ -54,17 +54,21 @@ def prepare(
     *,
     size: int = 256,
     seed: int = 0,
+    strict_patients: bool = False,
     audited: bool = True,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[Store, bool]:
     """Build the store of the data set in `source` at `out`, squares of `size` pixels.
 
     Returns the store and whether it was built: a store that is there already, of the same
-    files and settings, is opened and returned as it is. `audited` wants the findings of
-    `cxrdiag.data.audit` in it. `progress(done, total)` counts images.
-    Raises DataError where the data set cannot be used; an earlier store then stays as it was.
+    files and settings, is opened and returned as it is. `strict_patients` leaves out what train
+    would share with test if patients were told by their bare numbers. `audited` wants the findings
+    of `cxrdiag.data.audit` in it. `progress(done, total)` counts images. Raises DataError where the data set cannot be used; an earlier store then stays as it was.
     """
     records, missing = read_dataset(source)
+    n_listed = len(records)
+    if strict_patients:
+        records = drop_shared_numbers(records)
     listing = _listing(records, missing, size, seed)
     store = _unchanged(out, records, listing)
     if store is not None and ("audit" in store.info["findings"] or not audited):
@@ -77,6 +81,7 @@ def prepare(
         splits = assign_splits(kept, sha256, seed)
         rows = _csv_text(kept, splits, facts)
         findings = _findings(kept, sha256, missing, unreadable)
+        findings["left_out_by_strict_patients"] = n_listed - len(records)
         if audited:
             findings["audit"] = _audit(folder, rows)
         write_text(folder / "records.csv", rows)

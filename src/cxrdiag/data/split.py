@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
-from cxrdiag.data.kaggle import Record
+from cxrdiag.data.kaggle import Record, bare_normal_number, bare_person_number
 from cxrdiag.errors import DataError
 
 FOLDS = 10
@@ -58,6 +58,19 @@ def train_test_overlap(records: Sequence[Record], key: Callable[[str], str]) -> 
     rest = {who for who, record in zip(identities, records, strict=True) if record.split != "test"}
     shared = (set(test) & rest) - {""}
     return Overlap(len(shared), sum(who in shared for who in test))
+
+
+def drop_shared_numbers(records: Sequence[Record]) -> list[Record]:
+    """Without what of train and val has a bare patient number that test has too.
+
+    Whether the published numbers restart for each kind of film is not known: if they do not, these
+    are films of the test split's patients.
+    """
+    keys = (bare_person_number, bare_normal_number)
+    tested = {key(r.patient) for r in records if r.split == "test" for key in keys} - {""}
+    return [
+        r for r in records if r.split == "test" or not {key(r.patient) for key in keys} & tested
+    ]
 
 
 def _draw(

@@ -14,9 +14,10 @@ from scipy.fft import dctn
 
 BITS = 255
 MAX_DISTANCE = 32
-"""Two films of one patient, or of two, are hardly nearer than 40 bits: chest films look alike, and
-half of 255 is what chance gives. A film saved again (JPEG, another size, gamma, contrast, a border
-of a hundredth cut off) stays within 30. `tests/real` measures both."""
+"""Of 17 million pairs of CoronaHack's films that are no copies none is within 38 bits, and half are
+beyond 118 (chance: 127). A film that was made smaller and saved again, or got another gamma or
+contrast, or lost a hundredth of its sides, stays within 32 in 99 of 100 cases. `tests/real`
+measures both."""
 _SIDE = 16
 _PAIRS_AT_ONCE = 4_000_000
 
