@@ -63,7 +63,8 @@ def prepare(
     Returns the store and whether it was built: a store that is there already, of the same
     files and settings, is opened and returned as it is. `strict_patients` leaves out what train
     would share with test if patients were told by their bare numbers. `audited` wants the findings
-    of `cxrdiag.data.audit` in it. `progress(done, total)` counts images. Raises DataError where the data set cannot be used; an earlier store then stays as it was.
+    of `cxrdiag.data.audit` in it. `progress(done, total)` counts images. Raises DataError
+    where the data set cannot be used; an earlier store then stays as it was.
     """
     records, missing = read_dataset(source)
     n_listed = len(records)
