@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from cxrdiag import __version__
-from cxrdiag.cli import audit, demo, evaluate, models, predict, prepare, train
+from cxrdiag.cli import audit, compare, demo, evaluate, models, predict, prepare, train
 from cxrdiag.errors import CxrdiagError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.command("prepare")(prepare.prepare)
 app.command("audit")(audit.audit)
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
+app.command("compare")(compare.compare)
 app.command("predict")(predict.predict)
 app.command("models")(models.models)
 app.command("demo")(demo.demo)

@@ -8,7 +8,7 @@ resampling only inflates.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -63,7 +63,7 @@ def compute_metrics(predictions: pd.DataFrame, threshold: float, seed: int = 0) 
         **_proportion("sensitivity", tp, tp + fn),
         **_proportion("specificity", tn, tn + fp),
     }
-    patients = _clusters(predictions)
+    patients = clusters(predictions)
     for name, score in _SCORES.items():
         metrics |= _bootstrapped(name, score, truth, probabilities, patients, seed)
     one_class = truth.all() or not truth.any()
@@ -84,7 +84,7 @@ def _subtype_metrics(
     return {
         f"{subtype}_n": int(mine.sum()),
         **_proportion(f"{subtype}_sensitivity", int((mine & called).sum()), int(mine.sum())),
-        **_bootstrapped(f"{subtype}_auroc", _auroc, truth, probabilities, _clusters(part), seed),
+        **_bootstrapped(f"{subtype}_auroc", _auroc, truth, probabilities, clusters(part), seed),
     }
 
 
@@ -124,10 +124,24 @@ def _proportion(name: str, k: int, n: int) -> dict[str, Any]:
     return {name: k / n, f"{name}_ci95": [float(interval.low), float(interval.high)]}
 
 
-def _clusters(predictions: pd.DataFrame) -> NDArray[np.int64]:
+def clusters(predictions: pd.DataFrame) -> NDArray[np.int64]:
     """A number for each image's patient; an image of unknown patient is its own."""
     patient = predictions["patient"].where(predictions["patient"] != "", predictions["name"])
     return np.asarray(pd.factorize(patient)[0], dtype=np.int64)
+
+
+def resamples(
+    truth: NDArray[np.bool_], patients: NDArray[np.int64], seed: int
+) -> Iterator[Float1D]:
+    """Weights of the images in each bootstrap over patients that draws both classes."""
+    rng = np.random.default_rng(seed)
+    n = int(patients.max()) + 1
+    for _ in range(RESAMPLES):
+        # How often each patient was drawn is the weight of all of their images.
+        drawn = np.bincount(rng.integers(n, size=n), minlength=n).astype(np.float64)
+        weights = drawn[patients]
+        if weights[truth].any() and weights[~truth].any():
+            yield weights
 
 
 def _bootstrapped(
@@ -141,15 +155,7 @@ def _bootstrapped(
     """The score and the 2.5th and 97.5th percentile over resampled patients."""
     if truth.all() or not truth.any():
         return {name: None, f"{name}_ci95": None}
-    rng = np.random.default_rng(seed)
-    n = int(patients.max()) + 1
-    scores = []
-    for _ in range(RESAMPLES):
-        # How often each patient was drawn is the weight of all of their images.
-        drawn = np.bincount(rng.integers(n, size=n), minlength=n).astype(np.float64)
-        weights = drawn[patients]
-        if weights[truth].any() and weights[~truth].any():
-            scores.append(score(truth, probabilities, weights))
+    scores = [score(truth, probabilities, weights) for weights in resamples(truth, patients, seed)]
     low, high = np.percentile(scores, [2.5, 97.5])
     value = score(truth, probabilities, np.ones(len(truth)))
     return {name: value, f"{name}_ci95": [float(low), float(high)]}

@@ -1,0 +1,54 @@
+"""`cxrdiag compare`: two runs that were evaluated on the same images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cxrdiag.cli.options import Json
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(help="A run folder, or 'shipped'.")],
+    second: Annotated[Path, typer.Argument(help="Another.")],
+    split: Annotated[str, typer.Option(help="test, val or train.")] = "test",
+    json: Json = False,
+) -> None:
+    """Say whether one of two runs is better, or whether it is chance.
+
+    Reads what eval wrote of both; no image is looked at again.
+    """
+    from cxrdiag import runs
+    from cxrdiag.cli.console import out, print_json, table
+    from cxrdiag.evaluation.compare import METRICS
+    from cxrdiag.evaluation.compare import compare as compare_runs
+    from cxrdiag.evaluation.metrics import NAMES
+
+    a, b = (
+        runs.RUNS / runs.SHIPPED if runs.find_model(run) == runs.SHIPPED_FOLDER else run
+        for run in (first, second)
+    )
+    found = compare_runs(a, b, split)
+    if json:
+        print_json({"first": str(a), "second": str(b), **found})
+        return
+    rows = [
+        [
+            NAMES[name],
+            f"{found[name]['first']:.3f}",
+            f"{found[name]['second']:.3f}",
+            f"{found[name]['difference']:+.3f}",
+            "{:+.3f} to {:+.3f}".format(*found[name]["difference_ci95"]),
+        ]
+        for name in METRICS
+    ]
+    title = f"{a} and {b} on {split}, {found['n']} images"
+    out.print(table(title, ["", "first", "second", "difference", "95 % interval"], rows))
+    out.print(
+        f"only the first is right of {found['only_first_right']} images, only the second of "
+        f"{found['only_second_right']}; by chance alone they would be as unequal, or more, with a "
+        f"probability of {found['mcnemar_p']:.3f} (McNemar)",
+        soft_wrap=True,
+    )

@@ -1,0 +1,114 @@
+"""Two runs on the same images: is one better, or is it chance?
+
+Shapes: N images.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+from sklearn.metrics import roc_auc_score
+
+from cxrdiag.data.kaggle import PNEUMONIA
+from cxrdiag.errors import DataError
+from cxrdiag.evaluation.metrics import Float1D, clusters, resamples
+
+_IDENTITY = ["name", "label", "patient"]
+
+
+def compare(first: Path, second: Path, split: str = "test", seed: int = 0) -> dict[str, Any]:
+    """Compare what `evaluate` wrote of two runs; the images are not looked at again.
+
+    Accuracy, sensitivity, specificity and AUROC of either, and their difference, second less first,
+    with the 95 % interval of a bootstrap over patients that draws the same ones for both; and
+    McNemar's exact test of which images either calls rightly, which counts films as independent.
+    Raises DataError where a run was not evaluated on the split, or the two not on the same images.
+    """
+    suffix = "" if split == "test" else f"-{split}"
+    (a, threshold_a), (b, threshold_b) = (_read(run, suffix) for run in (first, second))
+    if not a[_IDENTITY].equals(b[_IDENTITY]):
+        raise DataError(
+            f"was evaluated on other images than {first}",
+            path=second,
+            hint="evaluate both on the same store",
+            code="different_images",
+        )
+    truth = (a["label"] == PNEUMONIA).to_numpy()
+    if truth.all() or not truth.any():
+        raise DataError("images of one class only", path=first, code="one_class")
+    scores = [run["probability"].to_numpy(dtype=np.float64) for run in (a, b)]
+    called = [scores[0] >= threshold_a, scores[1] >= threshold_b]
+    ones = np.ones(len(truth))
+    values = [_metrics(truth, s, c, ones) for s, c in zip(scores, called, strict=True)]
+    differences = np.array(
+        [
+            _metrics(truth, scores[1], called[1], weights)
+            - _metrics(truth, scores[0], called[0], weights)
+            for weights in resamples(truth, clusters(a), seed)
+        ]
+    )
+    low, high = np.percentile(differences, [2.5, 97.5], axis=0)
+    right = [c == truth for c in called]
+    only_first, only_second = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
+    disagreed = only_first + only_second
+    return {
+        "split": split,
+        "n": len(truth),
+        **{
+            name: {
+                "first": float(values[0][i]),
+                "second": float(values[1][i]),
+                "difference": float(values[1][i] - values[0][i]),
+                "difference_ci95": [float(low[i]), float(high[i])],
+            }
+            for i, name in enumerate(METRICS)
+        },
+        "only_first_right": only_first,
+        "only_second_right": only_second,
+        "mcnemar_p": binomtest(only_first, disagreed).pvalue if disagreed else 1.0,
+    }
+
+
+METRICS = ("accuracy", "sensitivity", "specificity", "auroc")
+
+
+def _metrics(
+    truth: NDArray[np.bool_], scores: Float1D, called: NDArray[np.bool_], weights: Float1D
+) -> Float1D:
+    """METRICS, of images with weights."""
+    right = called == truth
+    return np.array(
+        [
+            np.average(right, weights=weights),
+            np.average(right[truth], weights=weights[truth]),
+            np.average(right[~truth], weights=weights[~truth]),
+            roc_auc_score(truth, scores, sample_weight=weights),
+        ]
+    )
+
+
+def _read(run: Path, suffix: str) -> tuple[pd.DataFrame, float]:
+    """Predictions, and the threshold from which an image was called Pneumonia."""
+    path = run / f"metrics{suffix}.json"
+    try:
+        threshold = float(json.loads(path.read_text(encoding="utf-8"))["threshold"])
+        path = run / f"predictions{suffix}.csv"
+        predictions = pd.read_csv(path, keep_default_na=False, dtype=dict.fromkeys(_IDENTITY, str))
+        return predictions.sort_values("name", ignore_index=True), threshold
+    except FileNotFoundError as error:
+        raise DataError(
+            "the run was not evaluated on this split",
+            path=path,
+            hint=f"cxrdiag eval --run {run}",
+            code="not_evaluated",
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"damaged: {error!r}", path=path, hint="evaluate it again", code="damaged_metrics"
+        ) from error

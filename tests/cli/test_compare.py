@@ -1,0 +1,42 @@
+"""`cxrdiag compare` on a run and itself: what it reads, prints and counts."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cxrdiag.data.store import Store
+from cxrdiag.evaluation import metrics
+
+
+def test_compare(
+    trained_run: Path,
+    small_store: Store,
+    tmp_path: Path,
+    cxrdiag_command,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runs = []
+    for name in ("first", "second"):
+        runs.append(tmp_path / name)
+        shutil.copytree(trained_run, runs[-1])
+        assert cxrdiag_command("eval", "--run", runs[-1], "--data", small_store.path).code == 0
+    monkeypatch.setattr(metrics, "RESAMPLES", 50)
+    table = cxrdiag_command("compare", *runs)
+    assert table.code == 0
+    assert "only the first is right of 0 images, only the second of 0" in table.out
+    document = cxrdiag_command("compare", *runs, "--json").document
+    assert (document["first"], document["second"]) == (str(runs[0]), str(runs[1]))
+    evaluated = json.loads((runs[0] / "metrics.json").read_text())
+    assert document["accuracy"]["first"] == evaluated["accuracy"]
+    # Nothing was looked at again.
+    assert json.loads((runs[0] / "test_evaluations.json").read_text()) == {"count": 1}
+
+
+def test_a_run_that_was_not_evaluated(trained_run: Path, cxrdiag_command) -> None:
+    outcome = cxrdiag_command("compare", trained_run, "shipped", "--split", "val")
+    assert outcome.code == 3
+    assert "was not evaluated on this split" in outcome.err
