@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from cxrdiag.data.audit.near_duplicates import MAX_DISTANCE, perceptual_hash
+from cxrdiag.data.audit.near_duplicates import MAX_DISTANCE
 from cxrdiag.data.audit.odd import find_odd
 from cxrdiag.data.audit.thumbnails import look_at
 from cxrdiag.data.batches import Split
@@ -134,9 +134,9 @@ def test_the_audit_finds_the_shortcuts_and_the_films_saved_twice(store: Store) -
 def test_a_film_that_was_changed_a_little_is_a_near_duplicate(store: Store) -> None:
     paths = _paths(store)[::30]
     films = [read_image(path, 256) for path in paths]
-    hashes = perceptual_hash(look_at(np.stack(films))[0])
+    hashes = look_at(np.stack(films)).hashes_N4
     for change in (_jpeg, _gamma, _contrast, _cut):
-        changed = perceptual_hash(look_at(np.stack([change(film) for film in films]))[0])
+        changed = look_at(np.stack([change(film) for film in films])).hashes_N4
         distances = np.bitwise_count(hashes ^ changed).sum(axis=1)
         assert np.quantile(distances, 0.99) <= MAX_DISTANCE, change.__name__
 
@@ -160,7 +160,7 @@ def _cut(film: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def test_an_inverted_film_is_found(store: Store) -> None:
-    small = look_at(store.images_NSS)[0]
+    small = look_at(store.images_NSS).thumbnails_NTT
     turned = np.arange(0, len(small), 50)
     small[turned] = 255 - small[turned]
     found = find_odd(small)["inverted"]

@@ -1,6 +1,6 @@
 """Pairs of nearly identical pictures, by a perceptual hash: candidates, for a person to look at.
 
-Shapes: N images, T side of a thumbnail.
+Shapes: N images, T side of a picture that was made small, at least 16.
 """
 
 from __future__ import annotations
@@ -46,17 +46,15 @@ class NearDuplicates:
     """Median distance of two films of one known patient; None where there are none."""
 
 
-def perceptual_hash(thumbnails_NTT: NDArray[np.uint8]) -> NDArray[np.uint64]:
+def perceptual_hash(pictures_NTT: NDArray[np.float32]) -> NDArray[np.uint64]:
     """255 bits of each picture, (N, 4): which of its lowest 16 x 16 frequencies exceed the median.
 
     The discrete cosine transform's, but for the mean: a change of brightness or contrast changes no
     bit but by clipping (Zauner 2010, "Implementation and Benchmarking of Perceptual Image Hash
     Functions").
     """
-    frequencies = dctn(thumbnails_NTT.astype(np.float32), axes=(1, 2), norm="ortho")[
-        :, :_SIDE, :_SIDE
-    ]
-    lowest = frequencies.reshape(len(thumbnails_NTT), -1)[:, 1:]
+    frequencies = dctn(pictures_NTT, axes=(1, 2), norm="ortho")[:, :_SIDE, :_SIDE]
+    lowest = frequencies.reshape(len(pictures_NTT), -1)[:, 1:]
     above = lowest > np.median(lowest, axis=1, keepdims=True)
     packed: NDArray[np.uint64] = np.packbits(above, axis=1).view(np.uint64)
     return packed

@@ -18,7 +18,9 @@ def find_odd(thumbnails_NTT: NDArray[np.uint8]) -> dict[str, list[int]]:
     Unlike are lateral films, other anatomy, photographs; and some films that are only badly
     exposed. The most unlike come first.
     """
-    flat_NP = thumbnails_NTT.reshape(len(thumbnails_NTT), -1).astype(np.float32)
+    n, side = len(thumbnails_NTT), thumbnails_NTT.shape[1] // 2
+    coarse = thumbnails_NTT.reshape(n, side, 2, side, 2).mean((2, 4), dtype=np.float32)
+    flat_NP = coarse.reshape(n, -1)
     deviation_N = flat_NP.std(axis=1)
     blank_N = deviation_N < BLANK_BELOW
     centred_NP = flat_NP - flat_NP.mean(axis=1, keepdims=True)

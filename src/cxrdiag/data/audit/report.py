@@ -14,10 +14,9 @@ from cxrdiag.data.audit.near_duplicates import (
     MAX_DISTANCE,
     NearDuplicates,
     find_near_duplicates,
-    perceptual_hash,
 )
 from cxrdiag.data.audit.odd import find_odd
-from cxrdiag.data.audit.shortcuts import find_shortcuts
+from cxrdiag.data.audit.shortcuts import SAMPLE, find_shortcuts
 from cxrdiag.data.audit.thumbnails import look_at, write_sheet
 from cxrdiag.data.kaggle import PNEUMONIA
 
@@ -30,17 +29,19 @@ def audit(images_NSS: NDArray[np.uint8], records: pd.DataFrame, folder: Path) ->
 
     Shortcuts are sought in train and val: the classes of the test split are for `eval` to read.
     """
-    small_NTT, grays_NG = look_at(images_NSS)
+    looks = look_at(images_NSS)
     near = find_near_duplicates(
-        perceptual_hash(small_NTT), _numbers(records["patient"]), _numbers(records["sha256"])
+        looks.hashes_N4, _numbers(records["patient"]), _numbers(records["sha256"])
     )
-    odd = find_odd(small_NTT)
+    odd = find_odd(looks.thumbnails_NTT)
     _write_sheets(folder, images_NSS, records, near, odd)
     rows = np.flatnonzero((records["split"] != "test").to_numpy())
+    if len(rows) > SAMPLE:
+        rows = np.sort(np.random.default_rng(0).choice(rows, SAMPLE, replace=False))
     part = records.iloc[rows]
     shortcuts = find_shortcuts(
-        small_NTT[rows],
-        grays_NG[rows],
+        looks.thumbnails_NTT[rows],
+        looks.grays_NG[rows],
         part[["width", "height", "bytes"]].to_numpy(dtype=np.float64),
         (part["label"] == PNEUMONIA).to_numpy().astype(np.int64),
         list(part["patient"].where(part["patient"] != "", part["name"])),

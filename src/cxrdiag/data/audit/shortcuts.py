@@ -22,8 +22,9 @@ from cxrdiag.data.audit.thumbnails import SIDE
 WARN_FROM = 0.6
 """AUROC from which a shortcut is worth a warning."""
 FOLDS = 5
+SAMPLE = 20_000
+"""More images than this say nothing more, and take long: so many are drawn."""
 _RING, _CORNER = SIDE // 16, SIDE * 3 // 16
-_CELL = 2  # pixels of a thumbnail along each side of a cell: 64 are more than a line needs
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Shortcut:
 
 def find_shortcuts(
     thumbnails_NTT: NDArray[np.uint8],
-    grays_NG: NDArray[np.float64],
+    grays_NG: NDArray[np.float32],
     facts_NF: NDArray[np.float64],
     targets_N: NDArray[np.int64],
     patients: Sequence[str],
@@ -46,31 +47,30 @@ def find_shortcuts(
 
     `grays_NG` are shares of gray levels, `facts_NF` width, height and bytes of the files,
     `patients` a name for each image's patient. Cross-validated, no patient on both sides. Empty
-    where a class has fewer than five patients.
+    where that cannot be, as with fewer than five patients of a class.
     """
     names = np.asarray(patients)
     if any(len(set(names[targets_N == label])) < FOLDS for label in (0, 1)):
         return []
-    n = len(thumbnails_NTT)
-    cells = thumbnails_NTT.reshape(n, SIDE // _CELL, _CELL, SIDE // _CELL, _CELL).mean((2, 4))
     logs = np.log(facts_NF)
     looked_at = {
         "file size and shape": np.c_[logs, logs[:, 0] - logs[:, 1]],
-        "borders and corners": cells[:, borders_and_corners()],
+        "borders and corners": thumbnails_NTT[:, borders_and_corners()].astype(np.float32),
         "gray levels": grays_NG,
     }
-    split = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0).split(cells, targets_N, names)
+    split = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0).split(logs, targets_N, names)
     folds = list(split)  # drawn once: with thousands of patients it takes seconds
+    if any(len(set(targets_N[fold])) < 2 for fold in (part for pair in folds for part in pair)):
+        return []  # patients of very unequal numbers of films
     return [_measure(name, x, targets_N, folds) for name, x in looked_at.items()]
 
 
 def borders_and_corners() -> NDArray[np.bool_]:
-    """Cells of a square that show no lung, as a mask: a sixteenth of each side, the corners."""
-    mask = np.zeros((SIDE // _CELL, SIDE // _CELL), dtype=bool)
-    ring, corner = _RING // _CELL, _CORNER // _CELL
-    mask[:ring] = mask[-ring:] = mask[:, :ring] = mask[:, -ring:] = True
-    for rows in (slice(corner), slice(-corner, None)):
-        for columns in (slice(corner), slice(-corner, None)):
+    """Where a thumbnail shows no lung, as a mask: a sixteenth of each side, and the corners."""
+    mask = np.zeros((SIDE, SIDE), dtype=bool)
+    mask[:_RING] = mask[-_RING:] = mask[:, :_RING] = mask[:, -_RING:] = True
+    for rows in (slice(_CORNER), slice(-_CORNER, None)):
+        for columns in (slice(_CORNER), slice(-_CORNER, None)):
             mask[rows, columns] = True
     return mask
 

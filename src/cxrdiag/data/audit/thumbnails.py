@@ -3,27 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from cxrdiag.data.audit.near_duplicates import perceptual_hash
 from cxrdiag.files import write_file
 
-SIDE, GRAYS = 64, 32
+SIDE, GRAYS = 32, 32
+_HASHED_SIDE = 64
+_CHUNK = 512
 _TILE, _CAPTION = 160, 34
 
 
-def look_at(images_NSS: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Thumbnails (N, 64, 64), means of gray over equal areas, and shares of 32 grays (N, 32)."""
-    small_NTT = np.empty((len(images_NSS), SIDE, SIDE), np.uint8)
-    grays_NG = np.empty((len(images_NSS), GRAYS))
-    for number, image_SS in enumerate(images_NSS):
-        image = Image.fromarray(np.asarray(image_SS))
-        small_NTT[number] = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BOX))
-        grays_NG[number] = np.reshape(image.histogram(), (GRAYS, -1)).sum(axis=1) / image_SS.size
-    return small_NTT, grays_NG
+@dataclass(frozen=True)
+class Looks:
+    """What the audit keeps of N images: some 1.2 kB each, so that a large store stays small."""
+
+    thumbnails_NTT: NDArray[np.uint8]
+    """Means of gray over equal areas, (N, 32, 32)."""
+    grays_NG: NDArray[np.float32]
+    """Shares of 32 equal ranges of gray, (N, 32)."""
+    hashes_N4: NDArray[np.uint64]
+    """`perceptual_hash`."""
+
+
+def look_at(images_NSS: NDArray[np.uint8]) -> Looks:
+    """Look at each stored square, uint8 (N, S, S), once."""
+    n = len(images_NSS)
+    looks = Looks(
+        np.empty((n, SIDE, SIDE), np.uint8),
+        np.empty((n, GRAYS), np.float32),
+        np.empty((n, 4), np.uint64),
+    )
+    for start in range(0, n, _CHUNK):
+        part = slice(start, start + _CHUNK)
+        images = [Image.fromarray(np.asarray(image_SS)) for image_SS in images_NSS[part]]
+        shrunk = [np.asarray(_shrink(image, _HASHED_SIDE), np.float32) for image in images]
+        looks.hashes_N4[part] = perceptual_hash(np.stack(shrunk))
+        looks.thumbnails_NTT[part] = [np.asarray(_shrink(image, SIDE)) for image in images]
+        counts = np.array([image.histogram() for image in images])
+        grays_BG = counts.reshape(len(images), GRAYS, -1).sum(axis=2)
+        looks.grays_NG[part] = grays_BG / counts.sum(axis=1, keepdims=True)
+    return looks
+
+
+def _shrink(image: Image.Image, side: int) -> Image.Image:
+    return image.resize((side, side), Image.Resampling.BOX)
 
 
 def write_sheet(
