@@ -64,6 +64,34 @@ def test_scores_are_those_of_scikit_learn(decimals: int) -> None:
         assert metrics[name] == n
 
 
+def test_predictive_values_hold_for_a_prevalence() -> None:
+    """Sensitivity 0.9 and specificity 0.8; at a prevalence of a twentieth, of 1000 films: 45 of 50
+    and 190 of 950 are called Pneumonia."""
+    right, wrong = 0.9, 0.1
+    predictions = _predictions(300).assign(
+        label=["Pneumonia"] * 200 + ["Normal"] * 100,
+        subtype=["viral"] * 200 + [""] * 100,
+        probability=[right] * 180 + [wrong] * 20 + [wrong] * 80 + [right] * 20,
+    )
+    metrics = compute_metrics(predictions, threshold=0.5)
+    assert metrics["prevalence"] == pytest.approx(2 / 3)
+    assert (metrics["ppv"], metrics["npv"]) == (180 / 200, 80 / 100)
+    assert metrics["ppv_ci95"] == pytest.approx(_wilson(180, 200))
+    assert metrics["npv_ci95"] == pytest.approx(_wilson(80, 100))
+    assert metrics["ppv_at_0.05"] == pytest.approx(45 / (45 + 190))
+    assert metrics["npv_at_0.05"] == pytest.approx(760 / (760 + 5))
+    assert metrics["ppv_at_0.01"] == pytest.approx(9 / (9 + 198))
+    assert metrics["npv_at_0.20"] == pytest.approx(640 / (640 + 20))
+
+
+def test_no_predictive_value_where_nothing_is_called() -> None:
+    metrics = compute_metrics(_predictions(50), threshold=2.0)
+    assert metrics["ppv"] is metrics["ppv_at_0.05"] is None
+    assert metrics["npv_at_0.05"] == pytest.approx(0.95)
+    normal = _predictions(50).query("label == 'Normal'")
+    assert compute_metrics(normal, threshold=0.5)["npv_at_0.05"] is None
+
+
 def test_counts_by_hand_and_the_threshold_itself_is_pneumonia() -> None:
     predictions = pd.DataFrame(
         {

@@ -42,7 +42,7 @@ def evaluate(
 def show_metrics(run: Path, metrics: dict[str, Any]) -> None:
     """Print the table of metrics and where the files are."""
     from cxrdiag.cli.console import out, table, with_interval
-    from cxrdiag.evaluation.metrics import NAMES
+    from cxrdiag.evaluation.metrics import NAMES, PREVALENCES
 
     subtypes = [key.removesuffix("_sensitivity") for key in metrics if key.endswith("_sensitivity")]
     names = NAMES | {
@@ -55,6 +55,21 @@ def show_metrics(run: Path, metrics: dict[str, Any]) -> None:
         f"{metrics['n_pneumonia']} pneumonia, threshold {metrics['threshold']:.3f}"
     )
     out.print(table(title, ["", "", "95 % interval"], rows))
+    here = [" (".join(with_interval(metrics, name)) + ")" for name in ("ppv", "npv")]
+    elsewhere = [
+        [
+            f"{share:.0%}",
+            *(with_interval(metrics, f"{v}_at_{share:.2f}")[0] for v in ("ppv", "npv")),
+        ]
+        for share in PREVALENCES
+    ]
+    out.print(
+        table(
+            "How often a call is right, by how common pneumonia is",
+            ["prevalence", "Pneumonia (PPV)", "Normal (NPV)"],
+            [[f"here, {metrics['prevalence']:.0%}", *here], *elsewhere],
+        )
+    )
     suffix = "" if metrics["split"] == "test" else f"-{metrics['split']}"
     files = ("metrics{}.json", "predictions{}.csv", "confusion{}.png", "roc{}.png")
     there = [name.format(suffix) for name in files if (run / name.format(suffix)).exists()]

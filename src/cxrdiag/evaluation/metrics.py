@@ -29,6 +29,8 @@ NAMES = {
     "ece": "ECE",
 }
 """The metrics of a whole split, and how to show their names."""
+PREVALENCES = (0.01, 0.05, 0.20)
+"""Of pneumonia, where films are taken: nearly everywhere it is rarer than in a test set."""
 RESAMPLES = 1000
 ECE_BINS = 15
 
@@ -62,6 +64,7 @@ def compute_metrics(predictions: pd.DataFrame, threshold: float, seed: int = 0) 
         **_proportion("accuracy", tp + tn, len(truth)),
         **_proportion("sensitivity", tp, tp + fn),
         **_proportion("specificity", tn, tn + fp),
+        **_predictive_values(tp, fn, tn, fp),
     }
     patients = clusters(predictions)
     for name, score in _SCORES.items():
@@ -71,6 +74,32 @@ def compute_metrics(predictions: pd.DataFrame, threshold: float, seed: int = 0) 
     for subtype in sorted(set(predictions.loc[truth, "subtype"]) - {""}):
         metrics |= _subtype_metrics(predictions, subtype, called, seed)
     return metrics
+
+
+def _predictive_values(tp: int, fn: int, tn: int, fp: int) -> dict[str, Any]:
+    """PPV and NPV, which hold for the prevalence of these images, and what they would be at others.
+
+    `ppv_at_0.05` is by Bayes' theorem from sensitivity and specificity: of 100 films of which five
+    show pneumonia, how many of those called Pneumonia do.
+    """
+    values = {
+        "prevalence": (tp + fn) / (tp + fn + tn + fp),
+        **_proportion("ppv", tp, tp + fp),
+        **_proportion("npv", tn, tn + fn),
+    }
+    for prevalence in PREVALENCES:
+        ppv = npv = None
+        if tp + fn and tn + fp:
+            sensitivity, specificity = tp / (tp + fn), tn / (tn + fp)
+            sick, well = prevalence, 1 - prevalence
+            ppv = _share(sensitivity * sick, (1 - specificity) * well)
+            npv = _share(specificity * well, (1 - sensitivity) * sick)
+        values |= {f"ppv_at_{prevalence:.2f}": ppv, f"npv_at_{prevalence:.2f}": npv}
+    return values
+
+
+def _share(right: float, wrong: float) -> float | None:
+    return right / (right + wrong) if right + wrong else None
 
 
 def _subtype_metrics(
