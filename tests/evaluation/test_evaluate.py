@@ -20,6 +20,7 @@ from cxrdiag.evaluation.evaluate import evaluate
 from cxrdiag.evaluation.metrics import compute_metrics
 
 CPU = torch.device("cpu")
+RATES = ("sensitivity", "specificity")
 FILES = {
     "metrics.json",
     "predictions.csv",
@@ -59,7 +60,8 @@ def test_predictions_are_the_records_of_the_split(own_run: Path, small_store: St
     assert list(predictions.columns) == [*described, "logit", "probability"]
     records = small_store.records[small_store.records["split"] == "test"]
     assert predictions[described].equals(records[described].reset_index(drop=True))
-    sigmoid = 1 / (1 + np.exp(-predictions["logit"].to_numpy()))
+    temperature = _read_json(own_run / "model.json")["temperature"]
+    sigmoid = 1 / (1 + np.exp(-predictions["logit"].to_numpy() / temperature))
     assert predictions["probability"].to_numpy() == pytest.approx(sigmoid, abs=1e-7)
     assert predictions["probability"].nunique() > 30
 
@@ -133,3 +135,23 @@ def test_another_store_of_one_class(own_run: Path, films: list[Path], small_stor
     assert metrics["n"] == metrics["n_normal"] == 16
     # The curve of the evaluation before would be taken for this one's.
     assert not (own_run / "roc.png").exists()
+
+
+def test_operating_points_and_certainty_are_counted(own_run: Path, small_store: Store) -> None:
+    metrics = evaluate(own_run, small_store, "test", CPU)
+    model = _read_json(own_run / "model.json")
+    predictions = _read_predictions(own_run / "predictions.csv")
+    truth, p = predictions["label"] == "Pneumonia", predictions["probability"]
+    assert metrics["operating_points"].keys() == model["operating_points"].keys()
+    for name, point in model["operating_points"].items():
+        found = metrics["operating_points"][name]
+        assert found["threshold"] == point["threshold"]
+        assert found["sensitivity"] == pytest.approx((p[truth] >= point["threshold"]).mean())
+        assert found["specificity"] == pytest.approx((p[~truth] < point["threshold"]).mean())
+    ends = [model["operating_points"][f"{r}=0.98"]["threshold"] for r in RATES]
+    low, high = min(ends[0], model["threshold"]), max(ends[1], model["threshold"])
+    uncertain = (p >= low) & (p < high)
+    assert 0 < metrics["uncertain_n"] == uncertain.sum()
+    right = (p >= model["threshold"]) == truth
+    assert metrics["accuracy_if_uncertain"] == pytest.approx(right[uncertain].mean())
+    assert metrics["probability_prevalence"] == 0.5

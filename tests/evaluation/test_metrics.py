@@ -11,7 +11,8 @@ import pytest
 from sklearn import metrics as reference
 
 from cxrdiag.evaluation import metrics as metrics_module
-from cxrdiag.evaluation.metrics import compute_metrics, expected_calibration_error
+from cxrdiag.evaluation.calibration import expected_calibration_error
+from cxrdiag.evaluation.metrics import compute_metrics
 
 SCORES = ("auroc", "auprc", "brier")
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score
 
-from cxrdiag.evaluation.threshold import choose_threshold
+from cxrdiag.evaluation.threshold import choose_operating_points, choose_threshold
 from cxrdiag.model.probability import probability
 
 
@@ -143,3 +143,22 @@ def test_order_does_not_matter_and_scikit_learn_agrees_on_the_accuracy() -> None
     found = balanced_accuracy_score(targets, logits >= threshold)
     best = max(balanced_accuracy_score(targets, logits >= t) for t in logits)
     assert best - 0.5 * (2 * 0.25 / 150) ** 0.5 <= found <= best
+
+
+def test_operating_points_by_hand() -> None:
+    # Logits 0 to 99 normal, 60 to 159 pneumonia, one copy.
+    targets = np.repeat([0, 1], 100)
+    logits = np.concatenate([np.arange(100), 60 + np.arange(100)])[None] / 10
+    points = choose_operating_points(logits, targets, temperature=2.0)
+    cut = {name: 20 * scipy.special.logit(point.threshold) for name, point in points.items()}
+    # The highest that still calls 95 of 100: just below the sixth lowest, 65.
+    assert cut["sensitivity=0.95"] == pytest.approx(64.5)
+    assert points["sensitivity=0.95"].sensitivity == 0.95
+    # The lowest that calls 5 of the 100 normal ones: just below the fifth highest, 95.
+    assert cut["specificity=0.95"] == pytest.approx(94.5)
+    assert points["specificity=0.95"].specificity == pytest.approx(0.95)
+    assert points["specificity=0.95"].sensitivity == pytest.approx(0.65)
+    youden = points["youden"]
+    assert youden.sensitivity + youden.specificity == pytest.approx(1.6)
+    assert cut["balanced"] == pytest.approx(10 * choose_threshold(logits[0], targets))
+    assert len(points) == 8

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from cxrdiag.errors import ModelError
 from cxrdiag.model.checkpoint import halved, load_model, save_model
-from cxrdiag.model.classifier import ModelInfo
+from cxrdiag.model.classifier import UNCERTAIN, ModelInfo, OperatingPoint
 from cxrdiag.model.device import to_device
 from cxrdiag.model.resnet import ResNet
 
@@ -31,6 +31,10 @@ INFO = ModelInfo(
     mean=0.1 + 0.2,
     std=1 / 3,
     threshold=0.4375,
+    operating_points={
+        name: OperatingPoint(threshold=1 / 3, sensitivity=0.98, specificity=0.9)
+        for name in UNCERTAIN
+    },
     mirror=True,
     temperature=1.25,
     recipe="a recipe",
@@ -220,6 +224,9 @@ def test_a_model_json_that_is_no_json_object_is_refused(folder: Path, text: str)
         ("threshold", 1.5),
         ("threshold", float("nan")),
         ("temperature", 0.0),
+        ("prevalence", 1.0),
+        ("operating_points", {"balanced": {"threshold": 0.5, "sensitivity": 1, "specificity": 1}}),
+        ("operating_points", {"balanced": 0.5}),
         ("temperature", float("inf")),
         ("recipe", 5),
         ("seed", "0"),
@@ -235,7 +242,13 @@ def test_a_field_nothing_can_be_computed_with_is_refused(
 
 @pytest.mark.parametrize(
     "name",
-    [*sorted({*dataclasses.asdict(INFO)} - {"width", "mirror"}), "weights_sha256", "version"],
+    [
+        *sorted(
+            {*dataclasses.asdict(INFO)} - {"width", "mirror", "prevalence", "operating_points"}
+        ),
+        "weights_sha256",
+        "version",
+    ],
 )
 def test_a_missing_field_is_refused(folder: Path, name: str) -> None:
     document = json.loads((folder / "model.json").read_text())

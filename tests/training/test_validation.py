@@ -19,6 +19,7 @@ from cxrdiag.data.resample import resize
 from cxrdiag.data.shifts import draw_ways, shift_films
 from cxrdiag.data.store import COLUMNS, Store
 from cxrdiag.errors import TrainingError
+from cxrdiag.evaluation.calibration import fit_temperature
 from cxrdiag.evaluation.threshold import choose_threshold
 from cxrdiag.model.classifier import Classifier, ModelInfo
 from cxrdiag.training.validation import Validation
@@ -91,8 +92,13 @@ def test_shifted_films_keep_their_targets_and_are_ranked_and_cut_together(
     assert shifted_auroc == pytest.approx(expected, abs=1e-6)
     assert 0.8 < shifted_auroc < 0.999  # shuffled targets would give a half
     cuts = [choose_threshold(one, targets) for one in logits]
-    assert logit(validation.threshold(classifier)) == pytest.approx(np.mean(cuts), abs=1e-5)
     assert np.ptp(cuts) > 1e-3
+    info = validation.calibrate(classifier)
+    expected = fit_temperature(np.concatenate(logits), np.tile(targets > 0, 3), 0.5)
+    assert info.temperature == pytest.approx(expected, rel=1e-4)
+    assert abs(info.temperature - 1) > 0.01
+    assert logit(info.threshold) * info.temperature == pytest.approx(np.mean(cuts), abs=1e-5)
+    assert info.threshold == info.operating_points["balanced"].threshold
 
 
 def test_a_logit_that_is_not_finite_is_an_error(
@@ -114,4 +120,6 @@ def test_the_gpu_validates_as_the_cpu_does(
     moved = dataclasses.replace(classifier, device=device)
     expected = validation.scores(classifier)
     assert there.scores(moved).shifted_auroc == pytest.approx(expected.shifted_auroc, abs=1e-4)
-    assert there.threshold(moved) == pytest.approx(validation.threshold(classifier), abs=1e-3)
+    assert there.calibrate(moved).threshold == pytest.approx(
+        validation.calibrate(classifier).threshold, abs=1e-3
+    )

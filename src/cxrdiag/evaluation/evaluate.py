@@ -6,16 +6,20 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import torch
 
 from cxrdiag.data.batches import Split
+from cxrdiag.data.kaggle import PNEUMONIA
 from cxrdiag.data.store import SPLITS, Store
 from cxrdiag.errors import DataError, ModelError, UsageError
+from cxrdiag.evaluation.calibration import expected_calibration_error, weights_at
 from cxrdiag.evaluation.figures import draw_confusion_matrix, draw_roc
-from cxrdiag.evaluation.metrics import compute_metrics
+from cxrdiag.evaluation.metrics import compute_metrics, proportion
 from cxrdiag.files import write_file, write_json
 from cxrdiag.model.checkpoint import load_model
-from cxrdiag.model.classifier import NOTICE
+from cxrdiag.model.classifier import NOTICE, ModelInfo
 from cxrdiag.model.probability import probability
 
 _COLUMNS = ["name", "label", "split", "patient", "subtype"]
@@ -55,6 +59,9 @@ def evaluate(
     metrics = {
         "split": split,
         **compute_metrics(predictions, info.threshold),
+        **_calibration(predictions, info),
+        **_certainty(predictions, info),
+        "operating_points": _operating_points(predictions, info),
         "trained_on_this_store": info.data_fingerprint == store.fingerprint,
         **counted,
         "notice": NOTICE,
@@ -70,6 +77,54 @@ def evaluate(
     draw_confusion_matrix(out / f"confusion{suffix}.png", metrics)
     write_json(path, metrics)
     return metrics
+
+
+def _calibration(predictions: pd.DataFrame, info: ModelInfo) -> dict[str, Any]:
+    """ECE of films reweighted to the prevalence for which the probability holds."""
+    truth_N = (predictions["label"] == PNEUMONIA).to_numpy()
+    found: dict[str, Any] = {
+        "temperature": info.temperature,
+        "probability_prevalence": info.prevalence,
+        "ece_reweighted": None,
+        "ece_reweighted_without_temperature": None,
+    }
+    if truth_N.any() and not truth_N.all():
+        weights_N = weights_at(truth_N, info.prevalence)
+        for name, temperature in (("", info.temperature), ("_without_temperature", 1.0)):
+            found[f"ece_reweighted{name}"] = expected_calibration_error(
+                truth_N, probability(predictions["logit"], temperature), weights_N
+            )
+    return found
+
+
+def _certainty(predictions: pd.DataFrame, info: ModelInfo) -> dict[str, Any]:
+    """How many answers would be called uncertain, and how often the others are right."""
+    if not info.operating_points:
+        return {"uncertain_n": None}
+    p_N = predictions["probability"].to_numpy()
+    uncertain_N = np.array([info.is_uncertain(p, info.threshold) for p in p_N])
+    right_N = (p_N >= info.threshold) == (predictions["label"] == PNEUMONIA).to_numpy()
+    certain = int((~uncertain_N).sum())
+    return {
+        "uncertain_n": int(uncertain_N.sum()),
+        **proportion("accuracy_if_certain", int((right_N & ~uncertain_N).sum()), certain),
+        **proportion(
+            "accuracy_if_uncertain", int((right_N & uncertain_N).sum()), len(p_N) - certain
+        ),
+    }
+
+
+def _operating_points(predictions: pd.DataFrame, info: ModelInfo) -> dict[str, Any]:
+    truth_N = (predictions["label"] == PNEUMONIA).to_numpy()
+    found = {}
+    for name, point in info.operating_points.items():
+        called_N = predictions["probability"].to_numpy() >= point.threshold
+        found[name] = {
+            "threshold": point.threshold,
+            **proportion("sensitivity", int((called_N & truth_N).sum()), int(truth_N.sum())),
+            **proportion("specificity", int((~called_N & ~truth_N).sum()), int((~truth_N).sum())),
+        }
+    return found
 
 
 def _count_evaluation(out: Path) -> int:

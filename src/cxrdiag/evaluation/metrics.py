@@ -1,9 +1,8 @@
 """Metrics of a binary classifier with their 95 % intervals, overall and by subtype.
 
-AUROC, AUPRC and Brier carry a bootstrap over patients, since two films of one patient are not two
-independent observations. Proportions carry Wilson intervals, which count each film as independent:
-a little too narrow where patients have several. ECE has none: it is a sum of absolute values, which
-resampling only inflates.
+AUROC, AUPRC, Brier and ECE carry a bootstrap over patients, since two films of one patient are not
+two independent observations. Proportions carry Wilson intervals, which count each film as
+independent: a little too narrow where patients have several.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
 from cxrdiag.data.kaggle import NORMAL, PNEUMONIA
+from cxrdiag.evaluation.calibration import expected_calibration_error
 
 NAMES = {
     "accuracy": "accuracy",
@@ -32,7 +32,6 @@ NAMES = {
 PREVALENCES = (0.01, 0.05, 0.20)
 """Of pneumonia, where films are taken: nearly everywhere it is rarer than in a test set."""
 RESAMPLES = 1000
-ECE_BINS = 15
 
 Float1D = NDArray[np.float64]
 _Score = Callable[[NDArray[np.bool_], Float1D, Float1D], float]
@@ -61,16 +60,14 @@ def compute_metrics(predictions: pd.DataFrame, threshold: float, seed: int = 0) 
         "false_negatives": fn,
         "true_negatives": tn,
         "false_positives": fp,
-        **_proportion("accuracy", tp + tn, len(truth)),
-        **_proportion("sensitivity", tp, tp + fn),
-        **_proportion("specificity", tn, tn + fp),
+        **proportion("accuracy", tp + tn, len(truth)),
+        **proportion("sensitivity", tp, tp + fn),
+        **proportion("specificity", tn, tn + fp),
         **_predictive_values(tp, fn, tn, fp),
     }
     patients = clusters(predictions)
     for name, score in _SCORES.items():
         metrics |= _bootstrapped(name, score, truth, probabilities, patients, seed)
-    one_class = truth.all() or not truth.any()
-    metrics["ece"] = None if one_class else expected_calibration_error(truth, probabilities)
     for subtype in sorted(set(predictions.loc[truth, "subtype"]) - {""}):
         metrics |= _subtype_metrics(predictions, subtype, called, seed)
     return metrics
@@ -84,8 +81,8 @@ def _predictive_values(tp: int, fn: int, tn: int, fp: int) -> dict[str, Any]:
     """
     values = {
         "prevalence": (tp + fn) / (tp + fn + tn + fp),
-        **_proportion("ppv", tp, tp + fp),
-        **_proportion("npv", tn, tn + fn),
+        **proportion("ppv", tp, tp + fp),
+        **proportion("npv", tn, tn + fn),
     }
     for prevalence in PREVALENCES:
         ppv = npv = None
@@ -112,19 +109,9 @@ def _subtype_metrics(
     probabilities = part["probability"].to_numpy(dtype=np.float64)
     return {
         f"{subtype}_n": int(mine.sum()),
-        **_proportion(f"{subtype}_sensitivity", int((mine & called).sum()), int(mine.sum())),
+        **proportion(f"{subtype}_sensitivity", int((mine & called).sum()), int(mine.sum())),
         **_bootstrapped(f"{subtype}_auroc", _auroc, truth, probabilities, clusters(part), seed),
     }
-
-
-def expected_calibration_error(truth: NDArray[np.bool_], probabilities: Float1D) -> float:
-    """Mean gap between probability and frequency over 15 equal bins of the probability.
-
-    Naeini et al. 2015, weighted by the images in each bin; 0 is calibrated, 1 the worst.
-    """
-    bins = np.minimum((probabilities * ECE_BINS).astype(int), ECE_BINS - 1)
-    gaps = np.bincount(bins, truth - probabilities, ECE_BINS)
-    return float(np.abs(gaps).sum() / len(truth))
 
 
 def _auroc(truth: NDArray[np.bool_], probabilities: Float1D, weights: Float1D) -> float:
@@ -143,10 +130,12 @@ _SCORES: dict[str, _Score] = {
     "auroc": _auroc,
     "auprc": _auprc,
     "brier": _brier,
+    "ece": expected_calibration_error,
 }
 
 
-def _proportion(name: str, k: int, n: int) -> dict[str, Any]:
+def proportion(name: str, k: int, n: int) -> dict[str, Any]:
+    """`name` is k of n, with its Wilson interval; both are None where n is 0."""
     if n == 0:
         return {name: None, f"{name}_ci95": None}
     interval = binomtest(k, n).proportion_ci(0.95, method="wilson")
@@ -181,10 +170,16 @@ def _bootstrapped(
     patients: NDArray[np.int64],
     seed: int,
 ) -> dict[str, Any]:
-    """The score and the 2.5th and 97.5th percentile over resampled patients."""
+    """The score and its interval over resampled patients.
+
+    The 2.5th and 97.5th percentile; for ECE, a sum of absolute values which every resampling
+    inflates, these mirrored about the score (the basic bootstrap), and at least 0.
+    """
     if truth.all() or not truth.any():
         return {name: None, f"{name}_ci95": None}
     scores = [score(truth, probabilities, weights) for weights in resamples(truth, patients, seed)]
     low, high = np.percentile(scores, [2.5, 97.5])
     value = score(truth, probabilities, np.ones(len(truth)))
+    if score is expected_calibration_error:
+        low, high = max(0.0, 2 * value - high), max(0.0, 2 * value - low)
     return {name: value, f"{name}_ci95": [float(low), float(high)]}

@@ -1,4 +1,7 @@
-"""The operating point: from which logit an image is called Pneumonia."""
+"""Operating points: from which logit an image is called Pneumonia.
+
+Shapes: C shifted copies of each of N validation films.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,51 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_curve
 
+from cxrdiag.model.classifier import OperatingPoint
+from cxrdiag.model.probability import probability
+
+RATES = (0.90, 0.95, 0.98)
+"""The sensitivities and the specificities for which there is an operating point."""
 _FARTHEST = 36.0
 """The logit beyond which a probability in double precision hardly differs from 0 or 1."""
+
+
+def choose_operating_points(
+    logits_CN: NDArray[np.floating], targets_N: NDArray[np.int64], temperature: float
+) -> dict[str, OperatingPoint]:
+    """By name: balanced, youden, and sensitivity=0.90 ... specificity=0.98.
+
+    `balanced` is `choose_threshold` of one copy of each film at a time, and the mean of that, in
+    logits: copies of one film are not independent, and are not counted as if they were. `youden`
+    has the highest sum of sensitivity and specificity. `sensitivity=0.95` is the highest threshold
+    with at least that sensitivity, `specificity=0.95` the lowest with at least that specificity.
+    These, and the rates of all, are of the copies together. Both classes must be there.
+    """
+    targets = np.tile(targets_N, len(logits_CN))
+    fpr, tpr, thresholds = roc_curve(targets, logits_CN.ravel(), drop_intermediate=False)
+    ends = _clip(thresholds)
+
+    def between(i: int) -> float:
+        return float(ends[i : i + 2].mean())
+
+    chosen = {
+        "balanced": float(
+            np.mean([choose_threshold(logits_N, targets_N) for logits_N in logits_CN])
+        ),
+        "youden": between(int((tpr - fpr).argmax())),
+    }
+    for rate in RATES:
+        chosen[f"sensitivity={rate:.2f}"] = between(int(np.flatnonzero(tpr >= rate)[0]))
+        chosen[f"specificity={rate:.2f}"] = between(int(np.flatnonzero(1 - fpr >= rate)[-1]))
+    called_T = {name: logits_CN.ravel() >= logit for name, logit in chosen.items()}
+    return {
+        name: OperatingPoint(
+            threshold=float(probability(logit, temperature)),
+            sensitivity=float(called_T[name][targets > 0].mean()),
+            specificity=float(1 - called_T[name][targets == 0].mean()),
+        )
+        for name, logit in chosen.items()
+    }
 
 
 def choose_threshold(logits_N: NDArray[np.floating], targets_N: NDArray[np.int64]) -> float:
@@ -32,7 +78,12 @@ def choose_threshold(logits_N: NDArray[np.floating], targets_N: NDArray[np.int64
     last = min((int(i) - 1 for i in worse if i > best), default=len(thresholds) - 1)
     # roc_curve's thresholds fall, from infinity, and calls of every t from one down to the next are
     # alike: half-way between the two, an end of the range keeps clear of the images.
-    ends = np.clip(thresholds.astype(np.float64), -_FARTHEST, _FARTHEST)
-    ends = np.append(ends, ends[-1])
+    ends = _clip(thresholds)
     highest, lowest = ends[first : first + 2].mean(), ends[last : last + 2].mean()
     return float(np.clip(0.0, lowest, highest))
+
+
+def _clip(thresholds: NDArray[np.floating]) -> NDArray[np.float64]:
+    """roc_curve's thresholds as finite numbers, the last one twice: there is none below it."""
+    ends = np.clip(thresholds.astype(np.float64), -_FARTHEST, _FARTHEST)
+    return np.append(ends, ends[-1])

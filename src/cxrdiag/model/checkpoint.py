@@ -19,7 +19,7 @@ from torch import Tensor
 
 from cxrdiag.errors import ModelError
 from cxrdiag.files import write_file, write_json
-from cxrdiag.model.classifier import Classifier, ModelInfo
+from cxrdiag.model.classifier import UNCERTAIN, Classifier, ModelInfo, OperatingPoint
 from cxrdiag.model.device import to_device
 from cxrdiag.model.resnet import ARCHITECTURES, ResNet
 from cxrdiag.runs import INFO, RESUME
@@ -123,6 +123,8 @@ def _read_info(path: Path) -> tuple[ModelInfo, str]:
         # What earlier versions did not write.
         document.setdefault("width", 64)
         document.setdefault("mirror", False)
+        document.setdefault("prevalence", 0.5)
+        document.setdefault("operating_points", {})
         names = [field.name for field in dataclasses.fields(ModelInfo)]
         unknown = set(document) - {*names, "format", "version", "weights_sha256"}
         if unknown:  # it may change the answer
@@ -132,6 +134,8 @@ def _read_info(path: Path) -> tuple[ModelInfo, str]:
                 hint="made by a newer cxrdiag? update this one",
                 code="model_version",
             )
+        points = document["operating_points"]
+        document["operating_points"] = {key: OperatingPoint(**points[key]) for key in points}
         info = ModelInfo(**{name: document[name] for name in names})
         _check(info)
         return info, str(document["weights_sha256"])
@@ -142,6 +146,7 @@ def _read_info(path: Path) -> tuple[ModelInfo, str]:
 def _check(info: ModelInfo) -> None:
     """Raise ValueError on a field of the wrong type, or a number nothing can be computed with."""
     kinds: dict[str, tuple[type, ...]] = {
+        "dict[str, OperatingPoint]": (dict,),
         "str": (str,),
         "int": (int,),
         "float": (int, float),
@@ -159,10 +164,16 @@ def _check(info: ModelInfo) -> None:
         "std": 0 < info.std < math.inf,
         "threshold": 0 <= info.threshold <= 1,
         "temperature": 0 < info.temperature < math.inf,
+        "prevalence": 0 < info.prevalence < 1,
     }
     for name, is_sound in numbers.items():
         if not is_sound:
             raise ValueError(f"{name} is {getattr(info, name)}")
+    if info.operating_points and not set(UNCERTAIN) <= set(info.operating_points):
+        raise ValueError(f"not both of the operating points {', '.join(UNCERTAIN)}")
+    for name, point in info.operating_points.items():
+        if not all(0 <= rate <= 1 for rate in dataclasses.astuple(point)):
+            raise ValueError(f"the operating point {name} is {point}")
 
 
 def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

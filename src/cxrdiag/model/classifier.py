@@ -5,7 +5,7 @@ Shapes: B batch, S side of a decoded square, R side of the network's input, h an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -19,6 +19,20 @@ from cxrdiag.model.resnet import ResNet
 
 _BATCH = 128
 NOTICE = "For research and education. Not a medical device, not for diagnosis."
+
+
+UNCERTAIN = ("sensitivity=0.98", "specificity=0.98")
+"""The operating points between which an answer is called uncertain."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatingPoint:
+    """A threshold, and how it did on the shifted copies of the validation films that chose it."""
+
+    threshold: float
+    """Probability from which an image is called Pneumonia."""
+    sensitivity: float
+    specificity: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,11 +52,15 @@ class ModelInfo:
     std: float
     """Divides them then."""
     threshold: float
-    """Probability from which an image is called Pneumonia; chosen on shifted validation."""
+    """That of the operating point `balanced`."""
+    operating_points: dict[str, OperatingPoint] = field(default_factory=dict)
+    """All of `evaluation.threshold`, by name; none in a model of an earlier version."""
     mirror: bool = False
     """Whether the answer is the mean logit of a film and of its mirror image."""
     temperature: float = 1.0
-    """Divides logits before the sigmoid."""
+    """Divides logits before the sigmoid; fitted on shifted validation."""
+    prevalence: float = 0.5
+    """Share of pneumonia among films for which the probability holds."""
     recipe: str = ""
     seed: int = 0
     epoch: int = 0
@@ -51,6 +69,17 @@ class ModelInfo:
     """Of the store it was trained on."""
     cxrdiag_version: str = ""
     notice: str = NOTICE
+
+    def is_uncertain(self, probability: float, threshold: float) -> bool:
+        """Whether a film lies where both kinds are found, at `threshold` and about it.
+
+        Of the validation films that chose the operating points, 2 % of the pneumonias lie below
+        that range and 2 % of the normal films above it. False where none are known.
+        """
+        if not self.operating_points:
+            return False
+        low, high = (self.operating_points[name].threshold for name in UNCERTAIN)
+        return min(low, threshold) <= probability < max(high, threshold)
 
 
 @dataclass(frozen=True)

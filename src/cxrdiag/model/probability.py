@@ -14,3 +14,12 @@ def probability(logits: ArrayLike, temperature: float = 1.0) -> NDArray[np.float
     scaled = np.asarray(logits, dtype=np.float64) / temperature
     # exp(-log(1 + exp(-x))) does not overflow for any x.
     return np.exp(-np.logaddexp(0.0, -scaled))
+
+
+def at_prevalence(p: float, prevalence: float, new: float) -> float:
+    """A probability that holds for one prevalence, for another: Bayes' theorem on the odds.
+
+    It takes the films of either class to be alike in both places. Prevalences lie between 0 and 1.
+    """
+    sick, well = p / prevalence * new, (1 - p) / (1 - prevalence) * (1 - new)
+    return sick / (sick + well)

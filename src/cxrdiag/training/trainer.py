@@ -175,6 +175,8 @@ def _prepare(
         mean=mean,
         std=std,
         threshold=0.5,
+        # Balanced training knows no prevalence; any other learns that of its films.
+        prevalence=0.5 if recipe.training.balance else float(train.targets_N.float().mean()),
         recipe=recipe.name,
         seed=recipe.training.seed,
         data_fingerprint=store.fingerprint,
@@ -229,10 +231,9 @@ def _train_epoch(job: _Job, state: State) -> tuple[float, float]:
 def _finish(job: _Job, validation: Validation, state: State, run: Path) -> Classifier:
     """Write the model and the curves; nothing is left to resume then."""
     weights = halved(state.best)
-    state.network.load_state_dict(weights)  # the threshold is to be that of what is written
+    state.network.load_state_dict(weights)  # calibrated is what is written
     classifier = Classifier(state.network.eval(), job.info, job.val.device)
-    threshold = validation.threshold(classifier)
-    info = dataclasses.replace(job.info, threshold=threshold, epoch=state.best_epoch)
+    info = dataclasses.replace(validation.calibrate(classifier), epoch=state.best_epoch)
     save_model(run, weights, info)
     draw_curves(run / "curves.png", state.history)
     (run / RESUME).unlink()

@@ -6,6 +6,7 @@ stored square, R side of the network's input.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,9 +18,9 @@ from cxrdiag.data.batches import Split
 from cxrdiag.data.resample import resize
 from cxrdiag.data.shifts import draw_ways, shift_films
 from cxrdiag.errors import TrainingError
-from cxrdiag.evaluation.threshold import choose_threshold
-from cxrdiag.model.classifier import Classifier
-from cxrdiag.model.probability import probability
+from cxrdiag.evaluation.calibration import fit_temperature
+from cxrdiag.evaluation.threshold import choose_operating_points
+from cxrdiag.model.classifier import Classifier, ModelInfo
 from cxrdiag.training.optimisation import class_weights, loss_function
 
 _COPIES = 3
@@ -79,17 +80,23 @@ class Validation:
             ),
         )
 
-    def threshold(self, classifier: Classifier) -> float:
-        """`choose_threshold` on shifted copies, as a probability.
+    def calibrate(self, classifier: Classifier) -> ModelInfo:
+        """The classifier's info with temperature, operating points and threshold, of the copies.
 
-        A copy of each film at a time, and the mean, in logits: copies of one film are not
-        independent, and are not counted as if they were. Raises TrainingError as `scores` does.
+        Raises TrainingError as `scores` does.
         """
         shifted_CN = self._shifted_logits(classifier)
         if not np.isfinite(shifted_CN).all():
             raise non_finite("a logit of the weights in half precision is not finite")
-        chosen = [choose_threshold(logits_N, self._targets_N) for logits_N in shifted_CN]
-        return float(probability(np.mean(chosen)))
+        info, truth_CN = classifier.info, np.tile(self._targets_N > 0, _COPIES)
+        temperature = fit_temperature(shifted_CN.ravel(), truth_CN, info.prevalence)
+        points = choose_operating_points(shifted_CN, self._targets_N, temperature)
+        return dataclasses.replace(
+            info,
+            temperature=temperature,
+            operating_points=points,
+            threshold=points["balanced"].threshold,
+        )
 
     def _shifted_logits(self, classifier: Classifier) -> NDArray[np.float32]:
         """(C, N)."""
