@@ -227,6 +227,7 @@ def test_a_model_json_that_is_no_json_object_is_refused(folder: Path, text: str)
         ("prevalence", 1.0),
         ("operating_points", {"balanced": {"threshold": 0.5, "sensitivity": 1, "specificity": 1}}),
         ("operating_points", {"balanced": 0.5}),
+        ("operating_points", [1]),
         ("temperature", float("inf")),
         ("recipe", 5),
         ("seed", "0"),

@@ -17,7 +17,8 @@ from sklearn.metrics import roc_auc_score
 
 from cxrdiag.data.kaggle import PNEUMONIA
 from cxrdiag.errors import DataError
-from cxrdiag.evaluation.metrics import Float1D, clusters, resamples
+from cxrdiag.evaluation.calibration import Float1D
+from cxrdiag.evaluation.metrics import clusters, resamples
 
 _IDENTITY = ["name", "label", "patient"]
 

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from cxrdiag.data.batches import Split
 from cxrdiag.data.kaggle import PNEUMONIA
 from cxrdiag.data.store import SPLITS, Store
 from cxrdiag.errors import DataError, ModelError, UsageError
-from cxrdiag.evaluation.calibration import expected_calibration_error, weights_at
+from cxrdiag.evaluation.calibration import Float1D, expected_calibration_error, weights_at
 from cxrdiag.evaluation.figures import draw_confusion_matrix, draw_roc
-from cxrdiag.evaluation.metrics import compute_metrics, proportion
+from cxrdiag.evaluation.metrics import compute_metrics, proportion, rates
 from cxrdiag.files import write_file, write_json
 from cxrdiag.model.checkpoint import load_model
 from cxrdiag.model.classifier import NOTICE, ModelInfo
@@ -56,12 +56,17 @@ def evaluate(
     predictions["probability"] = probability(predictions["logit"], info.temperature)
     suffix = "" if split == "test" else f"-{split}"
     path = out / f"metrics{suffix}.json"
+    truth_N = (predictions["label"] == PNEUMONIA).to_numpy()
+    p_N = predictions["probability"].to_numpy()
     metrics = {
         "split": split,
         **compute_metrics(predictions, info.threshold),
-        **_calibration(predictions, info),
-        **_certainty(predictions, info),
-        "operating_points": _operating_points(predictions, info),
+        **_calibration(truth_N, predictions["logit"].to_numpy(), info),
+        **_certainty(truth_N, p_N, info),
+        "operating_points": {
+            name: {"threshold": point.threshold, **rates(truth_N, p_N >= point.threshold)}
+            for name, point in info.operating_points.items()
+        },
         "trained_on_this_store": info.data_fingerprint == store.fingerprint,
         **counted,
         "notice": NOTICE,
@@ -79,9 +84,10 @@ def evaluate(
     return metrics
 
 
-def _calibration(predictions: pd.DataFrame, info: ModelInfo) -> dict[str, Any]:
+def _calibration(
+    truth_N: NDArray[np.bool_], logits_N: NDArray[np.float32], info: ModelInfo
+) -> dict[str, Any]:
     """ECE of films reweighted to the prevalence for which the probability holds."""
-    truth_N = (predictions["label"] == PNEUMONIA).to_numpy()
     found: dict[str, Any] = {
         "temperature": info.temperature,
         "probability_prevalence": info.prevalence,
@@ -92,38 +98,21 @@ def _calibration(predictions: pd.DataFrame, info: ModelInfo) -> dict[str, Any]:
         weights_N = weights_at(truth_N, info.prevalence)
         for name, temperature in (("", info.temperature), ("_without_temperature", 1.0)):
             found[f"ece_reweighted{name}"] = expected_calibration_error(
-                truth_N, probability(predictions["logit"], temperature), weights_N
+                truth_N, probability(logits_N, temperature), weights_N
             )
     return found
 
 
-def _certainty(predictions: pd.DataFrame, info: ModelInfo) -> dict[str, Any]:
-    """How many answers would be called uncertain, and how often the others are right."""
+def _certainty(truth_N: NDArray[np.bool_], p_N: Float1D, info: ModelInfo) -> dict[str, Any]:
+    """How many answers are uncertain, and how often those and the others are right."""
     if not info.operating_points:
         return {"uncertain_n": None}
-    p_N = predictions["probability"].to_numpy()
     uncertain_N = np.array([info.is_uncertain(p, info.threshold) for p in p_N])
-    right_N = (p_N >= info.threshold) == (predictions["label"] == PNEUMONIA).to_numpy()
-    certain = int((~uncertain_N).sum())
-    return {
-        "uncertain_n": int(uncertain_N.sum()),
-        **proportion("accuracy_if_certain", int((right_N & ~uncertain_N).sum()), certain),
-        **proportion(
-            "accuracy_if_uncertain", int((right_N & uncertain_N).sum()), len(p_N) - certain
-        ),
-    }
-
-
-def _operating_points(predictions: pd.DataFrame, info: ModelInfo) -> dict[str, Any]:
-    truth_N = (predictions["label"] == PNEUMONIA).to_numpy()
-    found = {}
-    for name, point in info.operating_points.items():
-        called_N = predictions["probability"].to_numpy() >= point.threshold
-        found[name] = {
-            "threshold": point.threshold,
-            **proportion("sensitivity", int((called_N & truth_N).sum()), int(truth_N.sum())),
-            **proportion("specificity", int((~called_N & ~truth_N).sum()), int((~truth_N).sum())),
-        }
+    right_N = (p_N >= info.threshold) == truth_N
+    found: dict[str, Any] = {"uncertain_n": int(uncertain_N.sum())}
+    for name, chosen_N in (("certain", ~uncertain_N), ("uncertain", uncertain_N)):
+        k, n = int((right_N & chosen_N).sum()), int(chosen_N.sum())
+        found |= proportion(f"accuracy_if_{name}", k, n)
     return found
 
 

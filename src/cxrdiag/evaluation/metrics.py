@@ -17,7 +17,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
 from cxrdiag.data.kaggle import NORMAL, PNEUMONIA
-from cxrdiag.evaluation.calibration import expected_calibration_error
+from cxrdiag.evaluation.calibration import Float1D, expected_calibration_error
 
 NAMES = {
     "accuracy": "accuracy",
@@ -33,7 +33,6 @@ PREVALENCES = (0.01, 0.05, 0.20)
 """Of pneumonia, where films are taken: nearly everywhere it is rarer than in a test set."""
 RESAMPLES = 1000
 
-Float1D = NDArray[np.float64]
 _Score = Callable[[NDArray[np.bool_], Float1D, Float1D], float]
 """Of truths, probabilities and weights, one an image."""
 
@@ -61,8 +60,7 @@ def compute_metrics(predictions: pd.DataFrame, threshold: float, seed: int = 0) 
         "true_negatives": tn,
         "false_positives": fp,
         **proportion("accuracy", tp + tn, len(truth)),
-        **proportion("sensitivity", tp, tp + fn),
-        **proportion("specificity", tn, tn + fp),
+        **rates(truth, called),
         **_predictive_values(tp, fn, tn, fp),
     }
     patients = clusters(predictions)
@@ -132,6 +130,14 @@ _SCORES: dict[str, _Score] = {
     "brier": _brier,
     "ece": expected_calibration_error,
 }
+
+
+def rates(truth: NDArray[np.bool_], called: NDArray[np.bool_]) -> dict[str, Any]:
+    """Sensitivity and specificity of what was called Pneumonia, with their intervals."""
+    return {
+        **proportion("sensitivity", int((truth & called).sum()), int(truth.sum())),
+        **proportion("specificity", int((~truth & ~called).sum()), int((~truth).sum())),
+    }
 
 
 def proportion(name: str, k: int, n: int) -> dict[str, Any]:

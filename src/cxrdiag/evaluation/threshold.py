@@ -29,11 +29,12 @@ def choose_operating_points(
     with at least that sensitivity, `specificity=0.95` the lowest with at least that specificity.
     These, and the rates of all, are of the copies together. Both classes must be there.
     """
-    targets = np.tile(targets_N, len(logits_CN))
-    fpr, tpr, thresholds = roc_curve(targets, logits_CN.ravel(), drop_intermediate=False)
+    logits, targets = logits_CN.ravel(), np.tile(targets_N, len(logits_CN))
+    fpr, tpr, thresholds = roc_curve(targets, logits, drop_intermediate=False)
     ends = _clip(thresholds)
 
     def between(i: int) -> float:
+        """Half-way from the i-th to the next: clear of the images on either side."""
         return float(ends[i : i + 2].mean())
 
     chosen = {
@@ -45,12 +46,11 @@ def choose_operating_points(
     for rate in RATES:
         chosen[f"sensitivity={rate:.2f}"] = between(int(np.flatnonzero(tpr >= rate)[0]))
         chosen[f"specificity={rate:.2f}"] = between(int(np.flatnonzero(1 - fpr >= rate)[-1]))
-    called_T = {name: logits_CN.ravel() >= logit for name, logit in chosen.items()}
     return {
         name: OperatingPoint(
             threshold=float(probability(logit, temperature)),
-            sensitivity=float(called_T[name][targets > 0].mean()),
-            specificity=float(1 - called_T[name][targets == 0].mean()),
+            sensitivity=float((logits[targets > 0] >= logit).mean()),
+            specificity=float((logits[targets == 0] < logit).mean()),
         )
         for name, logit in chosen.items()
     }

@@ -134,8 +134,8 @@ def _read_info(path: Path) -> tuple[ModelInfo, str]:
                 hint="made by a newer cxrdiag? update this one",
                 code="model_version",
             )
-        points = document["operating_points"]
-        document["operating_points"] = {key: OperatingPoint(**points[key]) for key in points}
+        points = document["operating_points"].items()
+        document["operating_points"] = {key: OperatingPoint(**point) for key, point in points}
         info = ModelInfo(**{name: document[name] for name in names})
         _check(info)
         return info, str(document["weights_sha256"])

@@ -231,7 +231,7 @@ def _train_epoch(job: _Job, state: State) -> tuple[float, float]:
 def _finish(job: _Job, validation: Validation, state: State, run: Path) -> Classifier:
     """Write the model and the curves; nothing is left to resume then."""
     weights = halved(state.best)
-    state.network.load_state_dict(weights)  # calibrated is what is written
+    state.network.load_state_dict(weights)  # what is calibrated is what is written
     classifier = Classifier(state.network.eval(), job.info, job.val.device)
     info = dataclasses.replace(validation.calibrate(classifier), epoch=state.best_epoch)
     save_model(run, weights, info)

@@ -81,7 +81,9 @@ class Validation:
         )
 
     def calibrate(self, classifier: Classifier) -> ModelInfo:
-        """The classifier's info with temperature, operating points and threshold, of the copies.
+        """The classifier's info with the temperature, operating points and threshold that fit.
+
+        All are chosen on the shifted copies.
 
         Raises TrainingError as `scores` does.
         """
