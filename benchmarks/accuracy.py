@@ -99,14 +99,19 @@ def provenance() -> dict[str, str]:
 
 def enter(run: Path, why: str) -> None:
     """Append a run's look at test to the ledger, once; none is ever taken out."""
-    row = read_run(run)
-    weights = json.loads((run / "model.json").read_text())["weights_sha256"][:12]
+    model, metrics, benchmark = (
+        json.loads((run / name).read_text())
+        for name in ("model.json", "metrics.json", "benchmark.json")
+    )
+    weights = model["weights_sha256"][:12]
     with LEDGER.open(newline="", encoding="utf-8") as file:
         if weights in {look["weights"] for look in csv.DictReader(file)}:
             return
     values = [datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M")]
-    values += [row["commit"], row["recipe"], row["seed"], weights, why]
-    values += [f"{row[name]:.4f}" for name in ("accuracy", "auroc", "sensitivity", "specificity")]
+    values += [benchmark["commit"], model["recipe"], model["seed"], weights, why]
+    values += [
+        f"{metrics[name]:.4f}" for name in ("accuracy", "auroc", "sensitivity", "specificity")
+    ]
     with LEDGER.open("a", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerow(values)
 

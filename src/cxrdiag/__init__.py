@@ -22,15 +22,23 @@ __all__ = ["CxrdiagError", "load"]
 __version__ = "0.1.0"
 
 
-def load(run: Path | str | None = None, device: str = "auto") -> Predictor:
+def load(
+    run: Path | str | None = None,
+    device: str = "auto",
+    *,
+    operating_point: str = "balanced",
+    force: bool = False,
+) -> Predictor:
     """Load a trained model: a run folder, or "shipped", the one that comes with the package.
 
     Without a name the newest run under `runs/` of the current folder, or where there is none, the
-    shipped model. Raises ModelError where it cannot be used, UsageError for an unknown device.
+    shipped model. `operating_point` names the threshold from which a film is called Pneumonia, one
+    of those in model.json; with `force` it answers even where it would abstain. Raises ModelError
+    where the model cannot be used, UsageError for an unknown device or operating point.
     """
     # Inside, so that importing cxrdiag costs no torch.
     from cxrdiag.inference.predictor import Predictor
     from cxrdiag.model.device import choose_device
     from cxrdiag.runs import find_model
 
-    return Predictor(find_model(run), choose_device(device))
+    return Predictor(find_model(run), choose_device(device), operating_point, force)

@@ -48,11 +48,8 @@ def check(card: str, info: dict[str, Any], metrics: dict[str, Any]) -> None:
     for name, key in names.items():
         value, interval = shown[name]
         assert float(value) == pytest.approx(metrics[key], abs=5.1e-4)
-        if f"{key}_ci95" not in metrics:  # of ECE, in those of an earlier version
-            assert (key, interval) == ("ece", "-")
-        else:
-            ends = [float(end) for end in interval.split(" to ")]
-            assert ends == pytest.approx(metrics[f"{key}_ci95"], abs=5.1e-4)
+        ends = [float(end) for end in interval.split(" to ")]
+        assert ends == pytest.approx(metrics[f"{key}_ci95"], abs=5.1e-4)
     text = " ".join(card.split())
     for sentence in (
         f"On the {metrics['n']} films of the official test split, {metrics['n_normal']} Normal and "
@@ -63,6 +60,14 @@ def check(card: str, info: dict[str, Any], metrics: dict[str, Any]) -> None:
         f"`{info['recipe']}`, seed {info['seed']}, with cxrdiag {info['cxrdiag_version']}",
         f"epoch {info['epoch']}",
         f"from {info['threshold']:.3f} on",
+        f"a temperature of {info['temperature']:.3f}",
+        f'For {metrics["uncertain_n"]} films the answer is "uncertain"',
+        f"{metrics['accuracy_if_uncertain']:.3f} are right",
+        f"the others {metrics['accuracy_if_certain']:.3f}",
+        f"{round(metrics['refused'] * metrics['n'])} of the {metrics['n']} are refused",
+        f"the ECE is {metrics['ece_reweighted']:.3f}, without temperature "
+        f"{metrics['ece_reweighted_without_temperature']:.3f}",
+        "0.9 comes to 0.32 where 5%",  # odds of 9 to 1, of which only 1 in 19 is sick
         f"Of the test split {100 * metrics['n_pneumonia'] / metrics['n']:.0f}% show a pneumonia",
     ):
         assert sentence in text

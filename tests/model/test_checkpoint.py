@@ -13,13 +13,14 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from cxrdiag.errors import ModelError
 from cxrdiag.model.checkpoint import halved, load_model, save_model
-from cxrdiag.model.classifier import UNCERTAIN, ModelInfo, OperatingPoint
+from cxrdiag.model.classifier import DEFAULT_POINT, UNCERTAIN, ModelInfo, OperatingPoint
 from cxrdiag.model.device import to_device
+from cxrdiag.model.detector import Detector
 from cxrdiag.model.resnet import ResNet
 
 CPU = torch.device("cpu")
@@ -33,7 +34,7 @@ INFO = ModelInfo(
     threshold=0.4375,
     operating_points={
         name: OperatingPoint(threshold=1 / 3, sensitivity=0.98, specificity=0.9)
-        for name in UNCERTAIN
+        for name in (DEFAULT_POINT, *UNCERTAIN)
     },
     mirror=True,
     temperature=1.25,
@@ -42,6 +43,14 @@ INFO = ModelInfo(
     epoch=7,
     data_fingerprint="ab" * 32,
     cxrdiag_version="1.2.3",
+)
+# Of width 16: (32 + 64) channels in 4 x 4 parts, 128 channels at the end.
+DETECTOR = Detector(
+    weight_F=torch.arange(1536.0) / 7,
+    bias=torch.tensor(1 / 3),
+    mean_G=torch.arange(128.0) / 3,
+    directions_KG=torch.arange(256.0).reshape(2, 128) / 9,
+    noise=torch.tensor(0.7),
 )
 
 
@@ -56,7 +65,7 @@ def weights() -> dict[str, Tensor]:
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory, weights: dict[str, Tensor]) -> Path:
     folder = tmp_path_factory.mktemp("saved")
-    save_model(folder, weights, INFO)
+    save_model(folder, weights, DETECTOR, INFO)
     return folder
 
 
@@ -86,6 +95,9 @@ def test_a_model_comes_back_bit_for_bit(saved: Path, weights: dict[str, Tensor])
     loaded = classifier.network.state_dict()
     assert list(loaded) == list(weights)
     assert all(torch.equal(loaded[name], weights[name]) for name in weights)
+    assert classifier.detector is not None
+    for name, tensor in vars(DETECTOR).items():
+        assert torch.equal(getattr(classifier.detector, name), tensor)
 
 
 def test_the_two_files_are_what_the_documentation_says(
@@ -93,7 +105,7 @@ def test_the_two_files_are_what_the_documentation_says(
 ) -> None:
     assert sorted(path.name for path in saved.iterdir()) == ["model.json", "model.safetensors"]
     document = json.loads((saved / "model.json").read_text())
-    assert (document["format"], document["version"]) == ("cxrdiag model", 1)
+    assert (document["format"], document["version"]) == ("cxrdiag model", 2)
     assert {name: document[name] for name in dataclasses.asdict(INFO)} == dataclasses.asdict(INFO)
     bytes_ = (saved / "model.safetensors").read_bytes()
     assert document["weights_sha256"] == hashlib.sha256(bytes_).hexdigest()
@@ -109,7 +121,7 @@ def test_the_weights_are_as_readable_as_the_description(saved: Path) -> None:
 def test_saving_again_gives_the_same_bytes(
     saved: Path, tmp_path: Path, weights: dict[str, Tensor]
 ) -> None:
-    save_model(tmp_path, weights, INFO)
+    save_model(tmp_path, weights, DETECTOR, INFO)
     for name in ("model.json", "model.safetensors"):
         assert (tmp_path / name).read_bytes() == (saved / name).read_bytes()
 
@@ -118,7 +130,7 @@ def test_weights_of_another_training_are_refused(
     folder: Path, tmp_path: Path, weights: dict[str, Tensor]
 ) -> None:
     other = {**weights, "fc.bias": weights["fc.bias"] + 1}
-    save_model(tmp_path / "other", other, INFO)
+    save_model(tmp_path / "other", other, DETECTOR, INFO)
     shutil.copy(tmp_path / "other" / "model.safetensors", folder)
     error = _refused(folder)
     assert error.code == "weights_mismatch"
@@ -132,13 +144,32 @@ def test_a_width_that_is_not_the_weights_is_refused(folder: Path) -> None:
     assert "resnet18 of width 1024" in error.message
 
 
-def test_a_model_of_an_earlier_version_has_the_papers_width_and_no_mirror(tmp_path: Path) -> None:
-    info = dataclasses.replace(INFO, width=64, mirror=False)
-    save_model(tmp_path, ResNet("resnet18").state_dict(), info)
-    document = json.loads((tmp_path / "model.json").read_text())
-    del document["width"], document["mirror"]
-    (tmp_path / "model.json").write_text(json.dumps(document))
-    assert load_model(tmp_path, CPU).info == info
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("weight_F", (1535,)),
+        ("bias", (2,)),
+        ("mean_G", (1,)),
+        ("directions_KG", (2, 129)),
+        ("noise", (128,)),
+    ],
+)
+def test_a_detector_of_another_network_is_refused(
+    tmp_path: Path, weights: dict[str, Tensor], name: str, shape: tuple[int, ...]
+) -> None:
+    other = dataclasses.replace(DETECTOR, **{name: torch.zeros(shape)})
+    save_model(tmp_path, weights, other, INFO)
+    assert _refused(tmp_path).code == "weights_mismatch"
+
+
+def test_a_model_without_a_detector_is_refused(
+    folder: Path, tmp_path: Path, weights: dict[str, Tensor]
+) -> None:
+    plain = {name: tensor.contiguous() for name, tensor in weights.items()}
+    save_file(plain, folder / "model.safetensors")
+    bytes_ = (folder / "model.safetensors").read_bytes()
+    _edit(folder, weights_sha256=hashlib.sha256(bytes_).hexdigest())
+    assert _refused(folder).code == "weights_mismatch"
 
 
 def test_a_field_of_a_later_version_is_refused(folder: Path) -> None:
@@ -165,7 +196,14 @@ def test_weights_that_do_not_fit_the_architecture_are_refused(folder: Path, arch
 
 @pytest.mark.parametrize(
     "changes",
-    [{"version": 2}, {"version": None}, {"version": "1"}, {"arch": "vit_b_16"}, {"arch": None}],
+    [
+        {"version": 1},
+        {"version": 3},
+        {"version": None},
+        {"version": "2"},
+        {"arch": "vit_b_16"},
+        {"arch": None},
+    ],
 )
 def test_another_version_or_architecture_is_refused(folder: Path, changes: dict[str, Any]) -> None:
     _edit(folder, **changes)
@@ -244,9 +282,7 @@ def test_a_field_nothing_can_be_computed_with_is_refused(
 @pytest.mark.parametrize(
     "name",
     [
-        *sorted(
-            {*dataclasses.asdict(INFO)} - {"width", "mirror", "prevalence", "operating_points"}
-        ),
+        *dataclasses.asdict(INFO),
         "weights_sha256",
         "version",
     ],
@@ -270,7 +306,7 @@ _JSON = st.recursive(
 def test_whatever_stands_in_a_field_the_answer_is_a_model_or_a_model_error(
     tmp_path: Path, name: str, value: object
 ) -> None:
-    document = {"version": 1, **dataclasses.asdict(INFO), "weights_sha256": "", name: value}
+    document = {"version": 2, **dataclasses.asdict(INFO), "weights_sha256": "", name: value}
     (tmp_path / "model.json").write_text(json.dumps(document))
     assert _refused(tmp_path).code in ("damaged_model", "model_version", "unreadable_weights")
 
@@ -283,7 +319,7 @@ def test_whole_numbers_are_fine_where_fractions_are_expected(folder: Path) -> No
 def test_halved_weights_are_the_nearest_in_half_precision_and_norms_as_they_were(
     weights: dict[str, Tensor], tmp_path: Path
 ) -> None:
-    save_model(tmp_path, halved(weights), INFO)
+    save_model(tmp_path, halved(weights), DETECTOR, INFO)
     loaded = load_model(tmp_path, CPU).network.state_dict()
     for name, tensor in weights.items():
         kept = torch.float16 if tensor.ndim > 1 else tensor.dtype

@@ -70,6 +70,28 @@ def show_metrics(run: Path, metrics: dict[str, Any]) -> None:
             [[f"here, {metrics['prevalence']:.0%}", *here], *elsewhere],
         )
     )
+    points = [
+        [
+            f"{name}{' (used)' if point['threshold'] == metrics['threshold'] else ''}",
+            f"{point['threshold']:.3f}",
+            *(with_interval(point, rate)[0] for rate in ("sensitivity", "specificity")),
+        ]
+        for name, point in metrics["operating_points"].items()
+    ]
+    columns = ["chosen on validation", "threshold", "sensitivity", "specificity"]
+    out.print(table("Operating points", columns, points))
+    certain, uncertain = (
+        with_interval(metrics, f"accuracy_if_{name}")[0] for name in ("certain", "uncertain")
+    )
+    out.print(
+        f"{metrics['uncertain_n']} answers are uncertain: right {uncertain}, the others {certain}\n"
+        f"probabilities hold where {metrics['probability_prevalence']:.0%} of films show pneumonia; "
+        f"films weighed so, ECE {with_interval(metrics, 'ece_reweighted')[0]}, without temperature "
+        f"{with_interval(metrics, 'ece_reweighted_without_temperature')[0]}\n"
+        f"predict would refuse {metrics['refused']:.1%} of these images, and warn of "
+        f"{metrics['unlike_training']:.1%}",
+        soft_wrap=True,
+    )
     suffix = "" if metrics["split"] == "test" else f"-{metrics['split']}"
     files = ("metrics{}.json", "predictions{}.csv", "confusion{}.png", "roc{}.png")
     there = [name.format(suffix) for name in files if (run / name.format(suffix)).exists()]

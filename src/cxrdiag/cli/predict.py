@@ -16,6 +16,10 @@ from cxrdiag.errors import DataError
 
 if TYPE_CHECKING:
     from cxrdiag.inference.predictor import Diagnosis, Failure
+    from cxrdiag.model.classifier import ModelInfo
+
+_RARE = 0.05
+"""A prevalence of pneumonia as outside a hospital's ward: what a probability comes to there."""
 
 
 def predict(
@@ -27,13 +31,23 @@ def predict(
     csv_file: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="Write the results as CSV too.")
     ] = None,
+    operating_point: Annotated[
+        str,
+        typer.Option(
+            help="Which threshold: balanced, youden, sensitivity=0.95, specificity=0.95, ..."
+        ),
+    ] = "balanced",
+    force: Annotated[
+        bool, typer.Option("--force", help="Answer for what looks like no frontal chest X-ray too.")
+    ] = False,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
     """Diagnose chest X-rays. Not a medical device, not for diagnosis of patients.
 
     Where nothing was trained yet, the model that ships with cxrdiag answers; each answer names its
-    model. A bad file is reported and counted, the rest go on; then the exit code is 3.
+    model. What does not look like an upright frontal chest X-ray gets no answer, and the reason. A
+    bad file is reported and counted, the rest go on; then the exit code is 3.
     """
     import cxrdiag
     from cxrdiag.cli.console import progress_bar
@@ -43,7 +57,7 @@ def predict(
 
     if csv_file is not None:
         refuse_folder(csv_file)  # before the work, not after it
-    predictor = cxrdiag.load(run, device)
+    predictor = cxrdiag.load(run, device, operating_point=operating_point, force=force)
     model = model_name(predictor.model)
     paths = expand(files, heatmap)
     results: list[Diagnosis | Failure] = []
@@ -61,7 +75,7 @@ def predict(
     if json:
         _print_document(diagnoses, failures, model)
     else:
-        _print_people(diagnoses, failures, model)
+        _print_people(diagnoses, failures, model, predictor.classifier.info)
     if failures:
         raise typer.Exit(DataError.exit_code)
 
@@ -84,34 +98,60 @@ def _print_document(
     )
 
 
-def _print_people(diagnoses: Sequence[Diagnosis], failures: Sequence[Failure], model: str) -> None:
+def _print_people(
+    diagnoses: Sequence[Diagnosis], failures: Sequence[Failure], model: str, info: ModelInfo
+) -> None:
     from rich.panel import Panel
 
     from cxrdiag.cli.console import err, out, table
+    from cxrdiag.inference.predictor import in_words
     from cxrdiag.model.classifier import NOTICE
 
     if len(diagnoses) == 1 and not failures:
-        out.print(Panel(_card(diagnoses[0], model), expand=False))
+        out.print(Panel(_card(diagnoses[0], model, info), expand=False))
     elif diagnoses:
         rows = [
-            [d.file, str(d.label), f"{d.probability:.3f}", f"{d.threshold:.3f}"] for d in diagnoses
+            [d.file, in_words(d), "-" if d.probability is None else f"{d.probability:.3f}"]
+            for d in diagnoses
         ]
-        out.print(table("", ["file", "label", "probability", "threshold"], rows))
+        out.print(table("", ["file", "answer", "probability"], rows))
+        point = f"operating point {diagnoses[0].operating_point}"
+        out.print(f"called Pneumonia from {info.threshold:.3f}, {point}", soft_wrap=True)
+        for d in diagnoses:
+            for text in filter(None, (d.reason, d.warning)):
+                out.print(f"{d.file}: {text}", soft_wrap=True)
     if len(diagnoses) + len(failures) > 1:
-        out.print(f"{len(diagnoses)} read by {model}, {len(failures)} not readable", soft_wrap=True)
+        refused = sum(d.abstained for d in diagnoses)
+        out.print(
+            f"{len(diagnoses)} read by {model}, {refused} of them without an answer, "
+            f"{len(failures)} not readable",
+            soft_wrap=True,
+        )
     for failure in failures:
         err.print(f"error: {failure.file}: {failure.message}", soft_wrap=True)
     out.print(NOTICE, style="dim")
 
 
-def _card(diagnosis: Diagnosis, model: str) -> str:
-    lines = [
-        diagnosis.file,
-        f"{diagnosis.label}",
-        f"probability of pneumonia {diagnosis.probability:.3f}, "
-        f"called Pneumonia from {diagnosis.threshold:.3f}",
-        f"model {model}",
-    ]
+def _card(diagnosis: Diagnosis, model: str, info: ModelInfo) -> str:
+    """What the model says of one film, how sure it is and why."""
+    from cxrdiag.inference.predictor import in_words
+    from cxrdiag.model.probability import at_prevalence
+
+    lines = [diagnosis.file, in_words(diagnosis)]
+    lines += [text for text in (diagnosis.reason, diagnosis.warning) if text]
+    if diagnosis.probability is None:
+        lines.append("--force answers all the same")
+    else:
+        p, point = diagnosis.probability, info.at(diagnosis.operating_point)
+        low, high = info.uncertain_range(diagnosis.threshold)
+        lines += [
+            f"probability {p:.3f} where {info.prevalence:.0%} of films show pneumonia, "
+            f"{at_prevalence(p, info.prevalence, _RARE):.3f} where {_RARE:.0%} do",
+            f"called Pneumonia from {point.threshold:.3f}, uncertain from {low:.3f} to {high:.3f}",
+            f"operating point {diagnosis.operating_point}, on shifted validation films of",
+            f"  sensitivity {point.sensitivity:.2f} and specificity {point.specificity:.2f}",
+        ]
+    lines.append(f"model {model}")
     if diagnosis.heatmap:
         lines.append(f"activation map {diagnosis.heatmap}")
     return "\n".join(lines)

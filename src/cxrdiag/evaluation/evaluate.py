@@ -54,6 +54,9 @@ def evaluate(
     predictions = store.records.iloc[part.rows_N][_COLUMNS].reset_index(drop=True)
     predictions["logit"] = classifier.split_logits(part)
     predictions["probability"] = probability(predictions["logit"], info.temperature)
+    detected = classifier.split_detect(part)
+    predictions["film_score"] = detected.film_scores_B
+    predictions["distance"] = detected.distances_B
     suffix = "" if split == "test" else f"-{split}"
     path = out / f"metrics{suffix}.json"
     truth_N = (predictions["label"] == PNEUMONIA).to_numpy()
@@ -63,6 +66,8 @@ def evaluate(
         **compute_metrics(predictions, info.threshold),
         **_calibration(truth_N, predictions["logit"].to_numpy(), info),
         **_certainty(truth_N, p_N, info),
+        **proportion("refused", int((detected.film_scores_B < 0).sum()), len(predictions)),
+        **proportion("unlike_training", int((detected.distances_B > 1).sum()), len(predictions)),
         "operating_points": {
             name: {"threshold": point.threshold, **rates(truth_N, p_N >= point.threshold)}
             for name, point in info.operating_points.items()
@@ -105,8 +110,6 @@ def _calibration(
 
 def _certainty(truth_N: NDArray[np.bool_], p_N: Float1D, info: ModelInfo) -> dict[str, Any]:
     """How many answers are uncertain, and how often those and the others are right."""
-    if not info.operating_points:
-        return {"uncertain_n": None}
     uncertain_N = np.array([info.is_uncertain(p, info.threshold) for p in p_N])
     right_N = (p_N >= info.threshold) == truth_N
     found: dict[str, Any] = {"uncertain_n": int(uncertain_N.sum())}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,9 +17,10 @@ from numpy.typing import NDArray
 from cxrdiag.data.image import find_images, read_image
 from cxrdiag.data.kaggle import NORMAL, PNEUMONIA
 from cxrdiag.errors import DataError
+from cxrdiag.inference.abstain import UNLIKE, why_not
 from cxrdiag.inference.heatmap import write_heatmap
 from cxrdiag.model.checkpoint import load_model
-from cxrdiag.model.classifier import Classifier
+from cxrdiag.model.classifier import DEFAULT_POINT
 from cxrdiag.model.probability import probability
 
 _BATCH = 32
@@ -35,9 +37,17 @@ class Diagnosis:
     """Of pneumonia, 0 to 1; None when abstained."""
     threshold: float
     """From which probability the label is Pneumonia."""
+    operating_point: str
+    """The name of that threshold."""
+    uncertain: bool
+    """Whether the probability lies where films of both kinds are found."""
     abstained: bool = False
+    forced: bool = False
+    """Whether it answered only because it was told to, and would have abstained."""
     reason: str | None = None
-    """Why it abstained."""
+    """Why it abstained, or would have."""
+    warning: str | None = None
+    """What makes a film's answer less to be trusted; that there is none means little."""
     heatmap: str | None = None
     """The picture of the activation map, where one was asked for."""
 
@@ -54,15 +64,31 @@ class Failure:
 class Predictor:
     """A loaded model, ready to diagnose files."""
 
-    def __init__(self, model: Path, device: torch.device) -> None:
-        """Load the model folder `model`. Raises ModelError where it cannot be used."""
+    def __init__(
+        self,
+        model: Path,
+        device: torch.device,
+        operating_point: str = DEFAULT_POINT,
+        force: bool = False,
+    ) -> None:
+        """Load the model folder `model`, to call films at one of its operating points.
+
+        With `force` it answers whatever a picture shows. Raises ModelError where the model cannot
+        be used, UsageError for an operating point that it does not have.
+        """
         self.model = model
-        self.classifier: Classifier = load_model(model, device)
+        self.force = force
+        classifier = load_model(model, device)
+        self.operating_point = operating_point
+        threshold = classifier.info.at(operating_point).threshold
+        info = dataclasses.replace(classifier.info, threshold=threshold)
+        self.classifier = dataclasses.replace(classifier, info=info)
 
     def diagnose(self, path: Path | str, heatmap: Path | None = None) -> Diagnosis:
         """Diagnose one file, and draw its activation map to the PNG `heatmap` if given.
 
-        Raises DataError where the file cannot be read.
+        It abstains, and draws nothing, where the picture does not look like an upright frontal
+        chest X-ray. Raises DataError where the file cannot be read.
         """
         image_SS = read_image(Path(path), self.classifier.info.image_size)
         return self._diagnose([Path(path)], image_SS[None], [heatmap])[0]
@@ -104,17 +130,48 @@ class Predictor:
         self, paths: Sequence[Path], images_BSS: NDArray[np.uint8], heatmaps: Sequence[Path | None]
     ) -> list[Diagnosis]:
         info = self.classifier.info
+        detected = self.classifier.detect(images_BSS)
         probabilities_B = probability(self.classifier.logits(images_BSS), info.temperature)
         maps = self.classifier.maps(images_BSS) if any(heatmaps) else [None] * len(paths)
         diagnoses = []
-        for path, p, map_hw, heatmap in zip(paths, probabilities_B, maps, heatmaps, strict=True):
-            label = PNEUMONIA if p >= info.threshold else NORMAL
-            if heatmap is not None and map_hw is not None:
-                caption = f"{label}: probability {p:.2f}, threshold {info.threshold:.2f}"
-                write_heatmap(heatmap, path, map_hw, caption)
-            drawn = str(heatmap) if heatmap is not None else None
-            diagnoses.append(Diagnosis(str(path), label, float(p), info.threshold, heatmap=drawn))
+        for i, (path, map_hw, heatmap) in enumerate(zip(paths, maps, heatmaps, strict=True)):
+            is_film = bool(detected.film_scores_B[i] >= 0)
+            diagnosis = self._judge(path, float(probabilities_B[i]), is_film)
+            if not is_film:
+                reason = why_not(self.classifier, images_BSS[i])
+                diagnosis = dataclasses.replace(diagnosis, reason=reason)
+            elif detected.distances_B[i] > 1:
+                diagnosis = dataclasses.replace(diagnosis, warning=UNLIKE)
+            if heatmap is not None and map_hw is not None and not diagnosis.abstained:
+                said = f"probability {diagnosis.probability:.2f}, threshold {info.threshold:.2f}"
+                write_heatmap(heatmap, path, map_hw, f"{in_words(diagnosis)}: {said}")
+                diagnosis = dataclasses.replace(diagnosis, heatmap=str(heatmap))
+            diagnoses.append(diagnosis)
         return diagnoses
+
+    def _judge(self, path: Path, p: float, is_film: bool) -> Diagnosis:
+        info, answers = self.classifier.info, is_film or self.force
+        label = PNEUMONIA if p >= info.threshold else NORMAL
+        return Diagnosis(
+            file=str(path),
+            label=label if answers else None,
+            probability=p if answers else None,
+            threshold=info.threshold,
+            operating_point=self.operating_point,
+            uncertain=answers and info.is_uncertain(p, info.threshold),
+            abstained=not answers,
+            forced=answers and not is_film,
+        )
+
+
+def in_words(diagnosis: Diagnosis) -> str:
+    """The answer and how much it is one: `Normal`, `uncertain, Pneumonia if anything`, ..."""
+    if diagnosis.abstained:
+        return "no answer"
+    answer = str(diagnosis.label)
+    if diagnosis.uncertain:
+        answer = f"uncertain, {answer} if anything"
+    return f"{answer} (forced)" if diagnosis.forced else answer
 
 
 def expand(files: Sequence[Path], heatmap_dir: Path | None = None) -> list[Path]:

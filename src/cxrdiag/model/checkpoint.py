@@ -19,22 +19,35 @@ from torch import Tensor
 
 from cxrdiag.errors import ModelError
 from cxrdiag.files import write_file, write_json
-from cxrdiag.model.classifier import UNCERTAIN, Classifier, ModelInfo, OperatingPoint
+from cxrdiag.model.classifier import (
+    DEFAULT_POINT,
+    UNCERTAIN,
+    Classifier,
+    ModelInfo,
+    OperatingPoint,
+)
+from cxrdiag.model.detector import Detector
 from cxrdiag.model.device import to_device
 from cxrdiag.model.resnet import ARCHITECTURES, ResNet
 from cxrdiag.runs import INFO, RESUME
 
-VERSION = 1
+VERSION = 2
+"""1 had neither operating points nor a detector."""
 WEIGHTS = "model.safetensors"
+_DETECTOR = "detector."
+"""Before the names of the detector's tensors, among the network's."""
 
 
-def save_model(folder: Path, weights: dict[str, Tensor], info: ModelInfo) -> None:
+def save_model(
+    folder: Path, weights: dict[str, Tensor], detector: Detector, info: ModelInfo
+) -> None:
     """Write model.safetensors, then model.json with its SHA-256: the pair is whole or refused.
 
     `weights` are written as they are; `halved` ones take half the room.
     """
+    told = {f"{_DETECTOR}{name}": tensor for name, tensor in vars(detector).items()}
     # Not save_file: its files are the owner's alone to read.
-    write_file(folder / WEIGHTS, lambda path: path.write_bytes(save(_plain(weights))))
+    write_file(folder / WEIGHTS, lambda path: path.write_bytes(save(_plain({**weights, **told}))))
     document = {"format": "cxrdiag model", "version": VERSION, **dataclasses.asdict(info)}
     document["weights_sha256"] = _sha256(folder / WEIGHTS)
     write_json(folder / INFO, document)
@@ -65,16 +78,20 @@ def load_model(folder: Path, device: torch.device) -> Classifier:
             code="weights_mismatch",
         )
     with torch.device("meta"):  # takes no memory: what model.json says may be far from the weights
-        network = ResNet(info.arch, width=info.width)
+        network = ResNet(info.arch, width=info.width).eval()
     try:
+        names = [field.name for field in dataclasses.fields(Detector)]
+        detector = Detector(**{name: weights.pop(_DETECTOR + name) for name in names})
         network.load_state_dict(weights, assign=True)
-    except RuntimeError as error:
+        if not detector.fits(network):
+            raise RuntimeError("the detector is another network's")
+    except (RuntimeError, KeyError) as error:
         raise ModelError(
             f"the weights do not fit {info.arch} of width {info.width}",
             path=folder / WEIGHTS,
             code="weights_mismatch",
         ) from error
-    return Classifier(to_device(network.float(), device).eval(), info, device)
+    return Classifier(to_device(network.float(), device), info, device, detector.to(device))
 
 
 def save_resume(folder: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
@@ -117,14 +134,9 @@ def _read_info(path: Path) -> tuple[ModelInfo, str]:
                 f"version {document.get('version')!r} of architecture {document.get('arch')!r} "
                 f"is unknown; this cxrdiag reads version {VERSION} of {', '.join(ARCHITECTURES)}",
                 path=path,
-                hint="made by a newer cxrdiag? update this one",
+                hint="made by an older cxrdiag? train again; by a newer one? update this one",
                 code="model_version",
             )
-        # What earlier versions did not write.
-        document.setdefault("width", 64)
-        document.setdefault("mirror", False)
-        document.setdefault("prevalence", 0.5)
-        document.setdefault("operating_points", {})
         names = [field.name for field in dataclasses.fields(ModelInfo)]
         unknown = set(document) - {*names, "format", "version", "weights_sha256"}
         if unknown:  # it may change the answer
@@ -169,8 +181,9 @@ def _check(info: ModelInfo) -> None:
     for name, is_sound in numbers.items():
         if not is_sound:
             raise ValueError(f"{name} is {getattr(info, name)}")
-    if info.operating_points and not set(UNCERTAIN) <= set(info.operating_points):
-        raise ValueError(f"not both of the operating points {', '.join(UNCERTAIN)}")
+    needed = (DEFAULT_POINT, *UNCERTAIN)
+    if not set(needed) <= set(info.operating_points):
+        raise ValueError(f"not all of the operating points {', '.join(needed)}")
     for name, point in info.operating_points.items():
         if not all(0 <= rate <= 1 for rate in dataclasses.astuple(point)):
             raise ValueError(f"the operating point {name} is {point}")

@@ -14,13 +14,16 @@ from torch import Tensor
 
 from cxrdiag.data.batches import Split
 from cxrdiag.data.resample import resize
+from cxrdiag.errors import UsageError
 from cxrdiag.model.cam import class_activation_map, densify, unmirror
+from cxrdiag.model.detector import Detector, detector_features
 from cxrdiag.model.resnet import ResNet
 
 _BATCH = 128
 NOTICE = "For research and education. Not a medical device, not for diagnosis."
 
 
+DEFAULT_POINT = "balanced"
 UNCERTAIN = ("sensitivity=0.98", "specificity=0.98")
 """The operating points between which an answer is called uncertain."""
 
@@ -52,9 +55,9 @@ class ModelInfo:
     std: float
     """Divides them then."""
     threshold: float
-    """That of the operating point `balanced`."""
+    """That of DEFAULT_POINT."""
     operating_points: dict[str, OperatingPoint] = field(default_factory=dict)
-    """All of `evaluation.threshold`, by name; none in a model of an earlier version."""
+    """All of `evaluation.threshold`, by name; none while it is trained."""
     mirror: bool = False
     """Whether the answer is the mean logit of a film and of its mirror image."""
     temperature: float = 1.0
@@ -70,25 +73,50 @@ class ModelInfo:
     cxrdiag_version: str = ""
     notice: str = NOTICE
 
-    def is_uncertain(self, probability: float, threshold: float) -> bool:
-        """Whether a film lies where both kinds are found, at `threshold` and about it.
+    def at(self, name: str) -> OperatingPoint:
+        """The operating point of that name. Raises UsageError where the model has none such."""
+        if name not in self.operating_points:
+            raise UsageError(
+                f"the model has no operating point {name!r}",
+                hint=f"one of {', '.join(self.operating_points)}",
+                code="unknown_operating_point",
+            )
+        return self.operating_points[name]
 
-        Of the validation films that chose the operating points, 2 % of the pneumonias lie below
-        that range and 2 % of the normal films above it. False where none are known.
+    def uncertain_range(self, threshold: float) -> tuple[float, float]:
+        """From which probability, and below which, a film lies where both kinds are found.
+
+        It holds `threshold`. Of the validation films that chose the operating points, 2 % of the
+        pneumonias lie below it and 2 % of the normal films above.
         """
-        if not self.operating_points:
-            return False
         low, high = (self.operating_points[name].threshold for name in UNCERTAIN)
-        return min(low, threshold) <= probability < max(high, threshold)
+        return min(low, threshold), max(high, threshold)
+
+    def is_uncertain(self, probability: float, threshold: float) -> bool:
+        """Whether it lies in `uncertain_range`."""
+        low, high = self.uncertain_range(threshold)
+        return low <= probability < high
+
+
+@dataclass(frozen=True)
+class Detected:
+    """What a detector says of B pictures."""
+
+    film_scores_B: NDArray[np.float32]
+    """From 0 on it looks like an upright frontal chest X-ray."""
+    distances_B: NDArray[np.float32]
+    """Beyond 1 it is unlike nearly all films of training."""
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A network in evaluation mode on its device, and its ModelInfo."""
+    """A network in evaluation mode on its device, its ModelInfo, and what tells films from else."""
 
     network: ResNet
     info: ModelInfo
     device: torch.device
+    detector: Detector | None = None
+    """None while it is trained."""
 
     def logits(self, images_BSS: NDArray[np.uint8] | Tensor) -> NDArray[np.float32]:
         """Logits (B,) of decoded squares, uint8 (B, S, S); positive speaks for pneumonia."""
@@ -99,9 +127,32 @@ class Classifier:
                 logits_B = (logits_B + self.network(x_B1RR.flip(-1))[:, 0]) / 2
         return np.asarray(logits_B.float().cpu(), dtype=np.float32)
 
+    def detector_features(self, images_BSS: NDArray[np.uint8] | Tensor) -> tuple[Tensor, Tensor]:
+        """What the detector goes by, of decoded squares as `logits` takes them."""
+        x_B1RR = normalise(self._pixels(images_BSS), self.info.mean, self.info.std)
+        with torch.inference_mode():
+            return detector_features(self.network, x_B1RR)
+
+    def detect(self, images_BSS: NDArray[np.uint8] | Tensor) -> Detected:
+        """Whether decoded squares are films, and films like those of training."""
+        assert self.detector is not None
+        grids_BF, pooled_BG = self.detector_features(images_BSS)
+        return Detected(
+            np.asarray(self.detector.film_scores(grids_BF).cpu()),
+            np.asarray(self.detector.distances(pooled_BG).cpu()),
+        )
+
     def split_logits(self, split: Split) -> NDArray[np.float32]:
         """Logits (N,) of every image of a split, in the store's order."""
         return np.concatenate([self.logits(images) for images, _ in split.in_order(_BATCH)])
+
+    def split_detect(self, split: Split) -> Detected:
+        """Of every image of a split, in the store's order."""
+        found = [self.detect(images) for images, _ in split.in_order(_BATCH)]
+        return Detected(
+            np.concatenate([part.film_scores_B for part in found]),
+            np.concatenate([part.distances_B for part in found]),
+        )
 
     def maps(self, images_BSS: NDArray[np.uint8] | Tensor) -> NDArray[np.float32]:
         """Dense class activation maps (B, h, w) in logits, a cell every 8 pixels of the input.

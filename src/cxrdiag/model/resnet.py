@@ -9,6 +9,8 @@ each block starts at zero (Goyal et al. 2017, arXiv 1706.02677), so that a block
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
@@ -102,17 +104,25 @@ class ResNet(nn.Module):
         self.layer2 = _stage(block, n_out[0], widths[1], depths[1], stride=2)
         self.layer3 = _stage(block, n_out[1], widths[2], depths[2], stride=2)
         self.layer4 = _stage(block, n_out[2], widths[3], depths[3], stride=2)
+        self.stage_channels = tuple(n_out)
         self.fc = nn.Linear(n_out[3], n_outputs)
         for module in self.modules():
-            if isinstance(module, nn.Conv2d):  # He et al. 2015, arXiv 1502.01852
+            # On the meta device there is nothing to draw, and to try takes torch two seconds.
+            if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
+                # He et al. 2015, arXiv 1502.01852
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def features(self, x_BCHW: Tensor) -> Tensor:
         """The last feature map, float (B, F, h, w), not negative."""
+        *_, last = self.stages(x_BCHW)
+        return last
+
+    def stages(self, x_BCHW: Tensor) -> Iterator[Tensor]:
+        """The feature maps of the four stages in turn; what is not asked for is not computed."""
         x = self.maxpool(torch.relu(self.bn1(self.conv1(x_BCHW))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        assert isinstance(x, Tensor)
-        return x
+        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
+            x = stage(x)
+            yield x
 
     def classify(self, features_BFhw: Tensor) -> Tensor:
         """Logits (B, n_outputs) of a feature map: global average pooling and one linear layer."""

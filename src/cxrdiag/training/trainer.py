@@ -29,6 +29,7 @@ from cxrdiag.model.device import autocast, number_format, to_device
 from cxrdiag.model.resnet import ResNet
 from cxrdiag.runs import RESUME
 from cxrdiag.training.config import Recipe, dump_recipe
+from cxrdiag.training.detector import fit_detector
 from cxrdiag.training.environment import describe_environment
 from cxrdiag.training.history import Epoch, draw_curves, write_history
 from cxrdiag.training.optimisation import (
@@ -234,7 +235,8 @@ def _finish(job: _Job, validation: Validation, state: State, run: Path) -> Class
     state.network.load_state_dict(weights)  # what is calibrated is what is written
     classifier = Classifier(state.network.eval(), job.info, job.val.device)
     info = dataclasses.replace(validation.calibrate(classifier), epoch=state.best_epoch)
-    save_model(run, weights, info)
+    detector = fit_detector(classifier, job.train, validation)
+    save_model(run, weights, detector, info)
     draw_curves(run / "curves.png", state.history)
     (run / RESUME).unlink()
-    return dataclasses.replace(classifier, info=info)
+    return dataclasses.replace(classifier, info=info, detector=detector.to(job.val.device))

@@ -7,12 +7,14 @@ stored square, R side of the network's input.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
+from torch import Tensor
 
 from cxrdiag.data.batches import Split
 from cxrdiag.data.resample import resize
@@ -100,11 +102,22 @@ class Validation:
             threshold=points["balanced"].threshold,
         )
 
+    def film_scores(self, classifier: Classifier) -> NDArray[np.float32]:
+        """Of `Classifier.detect`, of the shifted copies, (C, N)."""
+        return self._of_shifted(lambda images: classifier.detect(images).film_scores_B)
+
+    def distances(self, classifier: Classifier) -> NDArray[np.float32]:
+        """Of `Classifier.detect`, of the films as they are, (N,)."""
+        return classifier.split_detect(self._val).distances_B
+
     def _shifted_logits(self, classifier: Classifier) -> NDArray[np.float32]:
-        """(C, N)."""
+        return self._of_shifted(classifier.logits)
+
+    def _of_shifted(self, answer: Callable[[Tensor], NDArray[np.float32]]) -> NDArray[np.float32]:
+        """What is answered (B,) to each batch of shifted copies, (C, N)."""
         return np.stack(
             [
-                np.concatenate([classifier.logits(part) for part in shifted_NRR.split(_BATCH)])
+                np.concatenate([answer(part) for part in shifted_NRR.split(_BATCH)])
                 for shifted_NRR in self._shifted_CNRR
             ]
         )

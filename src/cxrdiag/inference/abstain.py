@@ -1,0 +1,42 @@
+"""What is said of a picture that is no frontal chest X-ray, or one unlike those of training.
+
+Shapes: S side of a decoded square.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrdiag.model.classifier import Classifier
+
+UNLIKE = (
+    "it is unlike the films of training (an adult, another machine, a portable film?): how well "
+    "such films are read was not measured"
+)
+NOT_A_FILM = "it does not look like an upright frontal chest X-ray"
+_REMEDIES: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
+    "turned by half a turn": lambda image_SS: image_SS[::-1, ::-1],
+    "turned to the left": np.rot90,
+    "turned to the right": lambda image_SS: np.rot90(image_SS, -1),
+    "with black and white exchanged": lambda image_SS: 255 - image_SS,
+}
+_SURE = 1.0
+"""Score from which a remedy is told: more than just passing."""
+
+
+def why_not(classifier: Classifier, image_SS: NDArray[np.uint8]) -> str:
+    """The reason for which a decoded square is refused.
+
+    Where it would look like a film after a turn, or with black and white exchanged, that is said.
+    """
+    if image_SS.min() == image_SS.max():
+        return f"{NOT_A_FILM}: it is blank"
+    mended = np.stack([mend(image_SS) for mend in _REMEDIES.values()])
+    scores = classifier.detect(mended).film_scores_B
+    best = int(scores.argmax())
+    if scores[best] < _SURE:
+        return NOT_A_FILM
+    return f"{NOT_A_FILM}; {list(_REMEDIES)[best]} it would"

@@ -1,0 +1,66 @@
+"""Is it an upright frontal chest X-ray at all, and is it like those that a network was trained on?
+
+A classifier has a probability of pneumonia for a photograph too. What its middle stages see in each
+part of a picture tells a film from other things, and one that lies or stands on its head; what its
+last stage sees tells a film of a child from one of an adult, if not always.
+
+Shapes: B batch, R side of the network's input, F and G features, K directions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from cxrdiag.model.resnet import ResNet
+
+_GRID = 4
+"""Parts of a picture along each side."""
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A linear layer on what the middle stages see, and a normal distribution of the last one's."""
+
+    weight_F: Tensor
+    bias: Tensor
+    """A single number, as `noise`."""
+    mean_G: Tensor
+    directions_KG: Tensor
+    noise: Tensor
+
+    def film_scores(self, grids_BF: Tensor) -> Tensor:
+        """Scores (B,): from 0 on it looks like an upright frontal chest X-ray."""
+        return grids_BF @ self.weight_F + self.bias
+
+    def distances(self, pooled_BG: Tensor) -> Tensor:
+        """Distances (B,): beyond 1 it is unlike nearly all films of training.
+
+        Squared Mahalanobis distances (Lee et al. 2018, arXiv 1807.03888) in units of the farthest.
+        Their covariance is that of probabilistic PCA (Tipping and Bishop 1999): `noise` everywhere,
+        and more in K directions, which are scaled to take off what is too much there.
+        """
+        centred_BG = pooled_BG - self.mean_G
+        within_BK = centred_BG @ self.directions_KG.T
+        return centred_BG.square().sum(dim=1) / self.noise - within_BK.square().sum(dim=1)
+
+    def fits(self, network: ResNet) -> bool:
+        """Whether its tensors have the shapes that the network's features ask for."""
+        _, second, third, last = network.stage_channels
+        shapes = [tuple(tensor.shape) for tensor in vars(self).values()]
+        k = len(self.directions_KG)
+        return shapes == [(_GRID**2 * (second + third),), (), (last,), (k, last), ()]
+
+    def to(self, device: torch.device) -> Detector:
+        """The same on another device."""
+        return Detector(**{name: tensor.to(device) for name, tensor in vars(self).items()})
+
+
+def detector_features(network: ResNet, x_B1RR: Tensor) -> tuple[Tensor, Tensor]:
+    """Means of the second and third stage in 4 x 4 parts (B, F), and of the last stage (B, G)."""
+    _, second, third, last = network.stages(x_B1RR)
+    grids = [F.adaptive_avg_pool2d(maps.float(), _GRID).flatten(1) for maps in (second, third)]
+    return torch.cat(grids, dim=1), last.float().mean(dim=(2, 3))

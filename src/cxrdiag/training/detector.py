@@ -1,0 +1,94 @@
+"""Fits a trained classifier's detector: films against what was made of them and of nothing.
+
+It sees no other pictures. Its limits let nearly all validation films pass.
+
+Shapes: N pictures, F and G features, as in model/detector.py.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor
+
+from cxrdiag.data.batches import Split
+from cxrdiag.data.negatives import negatives
+from cxrdiag.data.shifts import draw_ways, shift_films
+from cxrdiag.model.classifier import Classifier
+from cxrdiag.model.detector import Detector
+from cxrdiag.training.validation import Validation
+
+_MOST = 2000
+"""Films that it is fitted to, and as many other pictures."""
+_REFUSED, _UNLIKE = 0.005, 0.02
+"""Share of the shifted copies of validation films that are refused; of the films themselves that
+count as unlike those of training."""
+_DIRECTIONS = 32
+_BATCH = 128
+_TINY = 1e-9
+"""Less than what a variance or a distance can be told from 0 by."""
+
+Features = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""(N, F) and (N, G) of `detector_features`."""
+
+
+def fit_detector(classifier: Classifier, train: Split, validation: Validation) -> Detector:
+    """Logistic regression on what the middle stages see, probabilistic PCA on the last one's."""
+    films, others, shifted = [], [], []
+    chosen = torch.arange(0, len(train), -(-len(train) // _MOST))
+    # A film framed or exposed otherwise is a film all the same.
+    ways_NK = draw_ways(len(chosen), 1)[:, 0]
+    for rows in torch.arange(len(chosen)).split(_BATCH):
+        films_BSS = train.images(chosen[rows]).cpu()
+        others_BSS, _ = negatives(films_BSS.numpy(), len(rows), seed=int(rows[0]))
+        films.append(films_BSS)
+        others.append(torch.from_numpy(others_BSS))
+        shifted.append(shift_films(films_BSS, ways_NK[rows.numpy()]))
+    grids_NF, other_grids_NF = (_features(classifier, batches)[0] for batches in (shifted, others))
+    pooled_NG = _features(classifier, films)[1]
+    detector = Detector(**_fit_layer(grids_NF, other_grids_NF), **_fit_distance(pooled_NG))
+    with_it = dataclasses.replace(classifier, detector=detector.to(classifier.device))
+    lowest = np.quantile(validation.film_scores(with_it), _REFUSED)
+    farthest = max(float(np.quantile(validation.distances(with_it), 1 - _UNLIKE)), _TINY)
+    return dataclasses.replace(
+        detector,
+        bias=detector.bias - float(lowest),
+        noise=detector.noise * farthest,
+        directions_KG=detector.directions_KG / farthest**0.5,
+    )
+
+
+def _features(classifier: Classifier, batches: list[Tensor]) -> Features:
+    found = [classifier.detector_features(batch) for batch in batches]
+    grids, pooled = (torch.cat(parts).cpu().double().numpy() for parts in zip(*found, strict=True))
+    return grids, pooled
+
+
+def _fit_layer(films_NF: NDArray[np.float64], others_NF: NDArray[np.float64]) -> dict[str, Tensor]:
+    scaler = StandardScaler()
+    scaled_NF = scaler.fit_transform(np.concatenate([films_NF, others_NF]))
+    is_film_N = np.arange(len(scaled_NF)) < len(films_NF)
+    fitted = LogisticRegression(C=0.01, max_iter=1000).fit(scaled_NF, is_film_N)
+    weight_F = fitted.coef_[0] / scaler.scale_
+    bias = fitted.intercept_[0] - scaler.mean_ @ weight_F
+    return {"weight_F": torch.tensor(weight_F).float(), "bias": torch.tensor(bias).float()}
+
+
+def _fit_distance(films_NG: NDArray[np.float64]) -> dict[str, Tensor]:
+    k = max(1, min(_DIRECTIONS, min(films_NG.shape) // 2))
+    # Ascending: the last directions are those in which films differ most.
+    variances_G, vectors_GG = np.linalg.eigh(np.cov(films_NG.T))
+    wide_K, narrow = variances_G[-k:], variances_G[:-k]
+    # Few films, or films all alike, leave none to be seen.
+    noise = max(float(narrow.mean()), 1e-6 * float(wide_K.sum()), _TINY)
+    less_K = np.sqrt(1 / noise - 1 / np.maximum(wide_K, noise))
+    return {
+        "mean_G": torch.tensor(films_NG.mean(axis=0)).float(),
+        "directions_KG": torch.tensor(vectors_GG[:, -k:].T * less_K[:, None]).float(),
+        "noise": torch.tensor(noise).float(),
+    }
