@@ -83,11 +83,14 @@ def show_metrics(run: Path, metrics: dict[str, Any]) -> None:
     certain, uncertain = (
         with_interval(metrics, f"accuracy_if_{name}")[0] for name in ("certain", "uncertain")
     )
+    with_it, without = (
+        with_interval(metrics, f"ece_reweighted{which}")[0]
+        for which in ("", "_without_temperature")
+    )
     out.print(
         f"{metrics['uncertain_n']} answers are uncertain: right {uncertain}, the others {certain}\n"
-        f"probabilities hold where {metrics['probability_prevalence']:.0%} of films show pneumonia; "
-        f"films weighed so, ECE {with_interval(metrics, 'ece_reweighted')[0]}, without temperature "
-        f"{with_interval(metrics, 'ece_reweighted_without_temperature')[0]}\n"
+        f"probabilities hold where {metrics['probability_prevalence']:.0%} of films show a "
+        f"pneumonia; weighed so, the ECE here is {with_it}, without temperature {without}\n"
         f"predict would refuse {metrics['refused']:.1%} of these images, and warn of "
         f"{metrics['unlike_training']:.1%}",
         soft_wrap=True,

@@ -47,9 +47,9 @@ The films of Kermany et al., in both splits, were a copy reduced to 224 x 224 pi
 quality 75. A hundred train films were read at native size too, with the same calls
 (tests/real/test_real_data.py). A tenth of the train split, by patient and under fixed acquisition
 shifts, chose epoch, temperature and thresholds. The detector learned from the train films and from
-pictures made of them or drawn. None of these were chosen on the test split. The recipe and the rule for the threshold came after looks at other networks on it, and are
-not independent of them: the repository has each look in benchmarks/test_ledger.csv, and tells of
-them in benchmarks/README.md.
+pictures made of them or drawn. None of these were chosen on the test split. The recipe and the rule
+for the threshold came after looks at other networks on it, and are not independent of them: the
+repository has each look in benchmarks/test_ledger.csv, and tells of them in benchmarks/README.md.
 
 ## Results
 
