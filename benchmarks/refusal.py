@@ -6,8 +6,8 @@
 STORE is a prepared store: its test films are the X-rays, none of which a detector was fitted to or
 has its threshold from; their labels are not read. PICTURES has a folder a kind; no training sees
 any of them. Test films turned or inverted are reported apart: training films so treated are among
-what a detector is fitted to. For films unlike those of training, the detector is fitted again without
-the store's films of another origin than most, and asked about them. Writes
+what a detector is fitted to. For films unlike those of training, the detector is fitted again
+without the store's films of another origin than most, and asked about them. Writes
 benchmarks/results/refusal.json.
 """
 

@@ -7,13 +7,22 @@ import math
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
 import cxrdiag
+from cxrdiag.inference.abstain import NOT_A_FILM, UNLIKE
+from cxrdiag.inference.predictor import in_words
+from cxrdiag.model.classifier import Classifier, Detected
 
-DIAGNOSIS = {"file", "label", "probability", "threshold", "abstained", "reason", "heatmap"}
+RATES = ("sensitivity", "specificity")
+FIELDS = (
+    "file,label,probability,threshold,operating_point,uncertain,"
+    "abstained,forced,reason,warning,heatmap"
+)
 ODD_NAMES = (
     "sp ace.jpeg",
     "lung-ü-肺.jpeg",
@@ -35,18 +44,31 @@ def odd(desk: Path, films: list[Path]) -> list[str]:
 
 
 def test_one_file_gives_a_card(desk: Path, films: list[Path], cxrdiag_command) -> None:
-    (desk / "film.jpeg").write_bytes(films[0].read_bytes())
-    diagnosis = cxrdiag.load("runs/tiny").diagnose("film.jpeg")
+    model = cxrdiag.load("runs/tiny")
+    usual = next(film for film in films if model.diagnose(film).warning is None)
+    (desk / "film.jpeg").write_bytes(usual.read_bytes())
+    diagnosis, info = model.diagnose("film.jpeg"), model.classifier.info
+    assert diagnosis.probability is not None
     outcome = cxrdiag_command("predict", "film.jpeg")
     assert (outcome.code, outcome.err) == (0, "")
     lines = [line.strip("│ ") for line in outcome.out.splitlines()]
-    assert lines[1:5] == [
+    ends = [info.operating_points[f"{rate}=0.98"].threshold for rate in RATES]
+    low, high = min(ends[0], info.threshold), max(ends[1], info.threshold)
+    point = info.operating_points["balanced"]
+    # At even odds a probability is a likelihood ratio; at 5 % the odds before are 1 to 19.
+    ratio = diagnosis.probability / (1 - diagnosis.probability)
+    rare = ratio / (ratio + 19)
+    assert lines[1:8] == [
         "film.jpeg",
-        diagnosis.label,
-        f"probability of pneumonia {diagnosis.probability:.3f}, "
-        f"called Pneumonia from {diagnosis.threshold:.3f}",
+        in_words(diagnosis),
+        f"probability {diagnosis.probability:.3f} where 50% of films show pneumonia, "
+        f"{rare:.3f} where 5% do",
+        f"called Pneumonia from {info.threshold:.3f}, uncertain from {low:.3f} to {high:.3f}",
+        "operating point balanced, on shifted validation films of",
+        f"sensitivity {point.sensitivity:.2f} and specificity {point.specificity:.2f}",
         "model runs/tiny",
     ]
+    assert diagnosis.uncertain == (low <= diagnosis.probability < high)
     assert lines[-1] == "For research and education. Not a medical device, not for diagnosis."
 
 
@@ -60,12 +82,14 @@ def test_many_files_give_a_table_in_their_order(
     cells = [[cell.strip() for cell in row.split("│")] for row in rows]
     assert [row[0] for row in cells] == odd
     predictor = cxrdiag.load("runs/tiny")
-    for name, label, shown, threshold in cells:
+    for name, answer, shown in cells:
         diagnosis = predictor.diagnose(name)
-        assert label == diagnosis.label
+        assert answer == in_words(diagnosis)
         assert float(shown) == pytest.approx(diagnosis.probability, abs=6e-4)
-        assert float(threshold) == pytest.approx(diagnosis.threshold, abs=6e-4)
-    assert f"{len(odd)} read by runs/tiny, 0 not readable" in outcome.out
+    threshold = predictor.classifier.info.threshold
+    assert f"called Pneumonia from {threshold:.3f}, operating point balanced" in outcome.out
+    said = f"{len(odd)} read by runs/tiny, 0 of them without an answer, 0 not readable"
+    assert said in outcome.out
 
 
 def test_a_long_name_is_folded_and_not_cut_off(
@@ -94,14 +118,12 @@ def test_json_is_one_document_with_the_documented_keys(
     assert "Not a medical device" in document["notice"]
     assert [d["file"] for d in document["diagnoses"]] == odd
     for diagnosis in document["diagnoses"]:
-        assert set(diagnosis) == DIAGNOSIS
+        assert ",".join(diagnosis) == FIELDS
         called = diagnosis["probability"] >= diagnosis["threshold"]
         assert diagnosis["label"] == ("Pneumonia" if called else "Normal")
-        assert (diagnosis["abstained"], diagnosis["reason"], diagnosis["heatmap"]) == (
-            False,
-            None,
-            None,
-        )
+        assert diagnosis["operating_point"] == "balanced"
+        assert (diagnosis["abstained"], diagnosis["forced"]) == (False, False)
+        assert (diagnosis["reason"], diagnosis["heatmap"]) == (None, None)
     assert len({d["probability"] for d in document["diagnoses"]}) == len(odd)
 
 
@@ -120,8 +142,7 @@ def test_csv_holds_what_json_says(desk: Path, odd: list[str], cxrdiag_command) -
     with (desk / "new" / "out.csv").open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
         rows = list(reader)
-    described = "file,label,probability,threshold,abstained,reason,heatmap,code,message"
-    assert reader.fieldnames == described.split(",")
+    assert reader.fieldnames == [*FIELDS.split(","), "code", "message"]
     assert [row["file"] for row in rows] == odd
     for row, diagnosis in zip(rows, document["diagnoses"], strict=True):
         assert float(row["probability"]) == diagnosis["probability"]
@@ -153,7 +174,7 @@ def test_a_batch_goes_on_past_bad_files(desk: Path, films: list[Path], cxrdiag_c
     outcome = cxrdiag_command("predict", *mixed)
     assert outcome.code == 3
     assert [line.split(":")[1].strip() for line in outcome.err.splitlines()] == bad
-    assert "2 read by runs/tiny, 5 not readable" in outcome.out
+    assert "2 read by runs/tiny, 0 of them without an answer, 5 not readable" in outcome.out
 
 
 def test_only_bad_files(desk: Path, cxrdiag_command) -> None:
@@ -216,3 +237,81 @@ def test_the_newest_run_is_taken(desk: Path, films: list[Path], cxrdiag_command)
     document = cxrdiag_command("predict", films[0], "--json").document
     assert document["model"] == "runs/other"
     assert math.isfinite(document["diagnoses"][0]["probability"])
+
+
+@pytest.fixture
+def page(desk: Path) -> str:
+    """What is no X-ray."""
+    rows = np.random.default_rng(0).choice([0, 255], (200, 50)).astype(np.uint8)
+    Image.fromarray(rows.repeat(4, axis=1)).save(desk / "page.png")
+    return "page.png"
+
+
+def test_what_is_no_film_gets_no_answer_and_the_reason(
+    desk: Path, films: list[Path], page: str, cxrdiag_command
+) -> None:
+    outcome = cxrdiag_command("predict", page)
+    assert outcome.code == 0
+    for text in ("no answer", NOT_A_FILM, "--force answers all the same", "Not a medical device"):
+        assert text in outcome.out
+    assert "probability" not in outcome.out
+    document = cxrdiag_command("predict", page, films[0], "--heatmap", "m", "--json").document
+    refused, answered = document["diagnoses"]
+    assert (refused["abstained"], refused["forced"], refused["uncertain"]) == (True, False, False)
+    assert (refused["label"], refused["probability"], refused["heatmap"]) == (None, None, None)
+    assert refused["reason"].startswith(NOT_A_FILM)
+    assert (answered["abstained"], answered["reason"]) == (False, None)
+    assert [path.name for path in (desk / "m").iterdir()] == [films[0].stem + ".png"]
+    out = cxrdiag_command("predict", page, films[0]).out
+    assert f"{page}: {NOT_A_FILM}" in out
+    assert "2 read by runs/tiny, 1 of them without an answer, 0 not readable" in out
+
+
+def test_force_answers_and_says_so(desk: Path, page: str, cxrdiag_command) -> None:
+    (forced,) = cxrdiag_command("predict", page, "--force", "--json").document["diagnoses"]
+    assert (forced["abstained"], forced["forced"]) == (False, True)
+    assert forced["label"] in ("Normal", "Pneumonia")
+    assert 0 < forced["probability"] < 1
+    assert forced["reason"].startswith(NOT_A_FILM)
+    outcome = cxrdiag_command("predict", page, "--force", "--heatmap", "m")
+    assert "(forced)" in outcome.out
+    assert NOT_A_FILM in outcome.out
+    assert (desk / "m" / "page.png").exists()
+    assert cxrdiag.load("runs/tiny", force=True).diagnose(page).forced
+
+
+def test_an_operating_point_is_its_threshold(
+    desk: Path, films: list[Path], cxrdiag_command
+) -> None:
+    points = cxrdiag.load("runs/tiny").classifier.info.operating_points
+    by_point = {}
+    for name, point in points.items():
+        arguments = ("predict", *films, "--operating-point", name, "--json")
+        found = cxrdiag_command(*arguments).document["diagnoses"]
+        assert {d["operating_point"] for d in found} == {name}
+        assert {d["threshold"] for d in found} == {point.threshold}
+        for d in found:
+            assert (d["label"] == "Pneumonia") == (d["probability"] >= point.threshold)
+        by_point[name] = sum(d["label"] == "Pneumonia" for d in found)
+    assert by_point["sensitivity=0.98"] > by_point["specificity=0.98"]
+    outcome = cxrdiag_command("predict", films[0], "--operating-point", "sensitivity=0.99")
+    assert outcome.code == 2
+    assert "no operating point 'sensitivity=0.99'" in outcome.err
+    assert "balanced, youden, sensitivity=0.90" in outcome.err
+
+
+def test_only_the_unusual_is_warned_of(
+    desk: Path, films: list[Path], cxrdiag_command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detect = Classifier.detect
+
+    def farther(self: Classifier, images: Any) -> Detected:
+        found = detect(self, images)
+        distances_B = np.where(np.arange(len(found.distances_B)) == 1, 1.01, 1.0)
+        return Detected(np.ones_like(found.film_scores_B), distances_B.astype(np.float32))
+
+    monkeypatch.setattr(Classifier, "detect", farther)
+    found = cxrdiag_command("predict", *films[:3], "--json").document["diagnoses"]
+    assert [d["warning"] for d in found] == [None, UNLIKE, None]
+    assert [d["label"] is None for d in found] == [False] * 3
+    assert f"{films[1]}: {UNLIKE}" in cxrdiag_command("predict", *films[:3]).out
