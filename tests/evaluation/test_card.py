@@ -50,6 +50,11 @@ def check(card: str, info: dict[str, Any], metrics: dict[str, Any]) -> None:
         assert float(value) == pytest.approx(metrics[key], abs=5.1e-4)
         ends = [float(end) for end in interval.split(" to ")]
         assert ends == pytest.approx(metrics[f"{key}_ci95"], abs=5.1e-4)
+
+    def share(which: str) -> str:
+        value = metrics[f"accuracy_if_{which}"]
+        return "none" if value is None else f"{value:.3f}"
+
     text = " ".join(card.split())
     for sentence in (
         f"On the {metrics['n']} films of the official test split, {metrics['n_normal']} Normal and "
@@ -62,8 +67,8 @@ def check(card: str, info: dict[str, Any], metrics: dict[str, Any]) -> None:
         f"from {info['threshold']:.3f} on",
         f"a temperature of {info['temperature']:.3f}",
         f'For {metrics["uncertain_n"]} films the answer is "uncertain"',
-        f"{metrics['accuracy_if_uncertain']:.3f} are right",
-        f"the others {metrics['accuracy_if_certain']:.3f}",
+        f"of those {share('uncertain')} are right",
+        f"the others {share('certain')}",
         f"{round(metrics['refused'] * metrics['n'])} of the {metrics['n']} are refused",
         f"the ECE is {metrics['ece_reweighted']:.3f}, without temperature "
         f"{metrics['ece_reweighted_without_temperature']:.3f}",

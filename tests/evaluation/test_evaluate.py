@@ -53,11 +53,14 @@ def test_predictions_recompute_to_the_metrics(own_run: Path, small_store: Store)
     assert "Not a medical device" in metrics["notice"]
 
 
+ANSWERS = ["logit", "probability", "film_score", "distance"]
+
+
 def test_predictions_are_the_records_of_the_split(own_run: Path, small_store: Store) -> None:
     evaluate(own_run, small_store, "test", CPU)
     predictions = _read_predictions(own_run / "predictions.csv")
     described = ["name", "label", "split", "patient", "subtype"]
-    assert list(predictions.columns) == [*described, "logit", "probability"]
+    assert list(predictions.columns) == [*described, *ANSWERS]
     records = small_store.records[small_store.records["split"] == "test"]
     assert predictions[described].equals(records[described].reset_index(drop=True))
     temperature = _read_json(own_run / "model.json")["temperature"]
@@ -155,3 +158,8 @@ def test_operating_points_and_certainty_are_counted(own_run: Path, small_store: 
     right = (p >= model["threshold"]) == truth
     assert metrics["accuracy_if_uncertain"] == pytest.approx(right[uncertain].mean())
     assert metrics["probability_prevalence"] == 0.5
+    assert metrics["refused"] == (predictions["film_score"] < 0).mean()
+    assert metrics["unlike_training"] == (predictions["distance"] > 1).mean() > 0
+    detected = load_model(own_run, CPU).detect(small_store.images_NSS[small_store.rows("test")])
+    assert predictions["film_score"].to_numpy() == pytest.approx(detected.film_scores_B, abs=1e-4)
+    assert predictions["distance"].to_numpy() == pytest.approx(detected.distances_B, rel=1e-4)

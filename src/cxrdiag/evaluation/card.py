@@ -61,7 +61,7 @@ one network:
 Intervals are Wilson's for proportions, a bootstrap over patients for the rest.
 Of {n_normal} normal films {false_positives} are called Pneumonia; of {n_pneumonia} films of
 pneumonia {false_negatives} are missed. For {uncertain_n} films the answer is "uncertain"; of those
-{if_uncertain:.3f} are right, of the others {if_certain:.3f}. {refused} of the {n} are refused.
+{if_uncertain} are right, of the others {if_certain}. {refused} of the {n} are refused.
 
 {subtypes}
 
@@ -112,8 +112,8 @@ def shipped_card(info: ModelInfo, metrics: dict[str, Any]) -> str:
         temperature=info.temperature,
         prevalence_known=info.prevalence,
         uncertain_n=metrics["uncertain_n"],
-        if_uncertain=_or_nan(metrics["accuracy_if_uncertain"]),
-        if_certain=_or_nan(metrics["accuracy_if_certain"]),
+        if_uncertain=_or_none(metrics["accuracy_if_uncertain"]),
+        if_certain=_or_none(metrics["accuracy_if_certain"]),
         refused=round(metrics["refused"] * metrics["n"]),
         ece=metrics["ece_reweighted"],
         ece_without=metrics["ece_reweighted_without_temperature"],
@@ -131,8 +131,8 @@ def shipped_card(info: ModelInfo, metrics: dict[str, Any]) -> str:
     )
 
 
-def _or_nan(share: float | None) -> float:
-    return float("nan") if share is None else share
+def _or_none(share: float | None) -> str:
+    return "none" if share is None else f"{share:.3f}"
 
 
 def _table(what: str, names: dict[str, str], metrics: dict[str, Any]) -> str:
