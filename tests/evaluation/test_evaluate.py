@@ -18,6 +18,7 @@ from cxrdiag.data.store import Store
 from cxrdiag.errors import DataError, UsageError
 from cxrdiag.evaluation.evaluate import evaluate
 from cxrdiag.evaluation.metrics import compute_metrics
+from cxrdiag.model.checkpoint import load_model
 
 CPU = torch.device("cpu")
 RATES = ("sensitivity", "specificity")
@@ -30,10 +31,13 @@ FILES = {
 }
 
 
+ANSWERS = ["logit", "probability", "film_score", "distance"]
+
+
 def _read_predictions(path: Path) -> pd.DataFrame:
     # As text first: the default parser of older pandas is off by a last digit.
     text = pd.read_csv(path, keep_default_na=False, dtype=str)
-    return text.astype({"logit": np.float64, "probability": np.float64})
+    return text.astype(dict.fromkeys(ANSWERS, np.float64))
 
 
 def _read_json(path: Path) -> Any:
@@ -51,9 +55,6 @@ def test_predictions_recompute_to_the_metrics(own_run: Path, small_store: Store)
     assert metrics["n"] == 40
     assert metrics["trained_on_this_store"] is True
     assert "Not a medical device" in metrics["notice"]
-
-
-ANSWERS = ["logit", "probability", "film_score", "distance"]
 
 
 def test_predictions_are_the_records_of_the_split(own_run: Path, small_store: Store) -> None:
