@@ -17,7 +17,7 @@ import cxrdiag
 from cxrdiag.data.augment import augment
 from cxrdiag.data.phantom.dataset import render
 from cxrdiag.data.resample import resize
-from cxrdiag.inference.heatmap import overlay
+from cxrdiag.model.cam import overlay
 from cxrdiag.model.probability import probability
 from cxrdiag.training.config import load_recipe
 

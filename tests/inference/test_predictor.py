@@ -16,8 +16,9 @@ from cxrdiag.data.image import read_image
 from cxrdiag.data.store import Store
 from cxrdiag.errors import DataError, ModelError, UsageError
 from cxrdiag.evaluation.evaluate import evaluate
-from cxrdiag.inference.heatmap import SIDE, overlay, write_heatmap
+from cxrdiag.inference.heatmap import SIDE, write_heatmap
 from cxrdiag.inference.predictor import Diagnosis, Failure, Predictor, expand
+from cxrdiag.model.cam import overlay
 
 
 @pytest.fixture(scope="module")

@@ -96,7 +96,7 @@ def show_metrics(run: Path, metrics: dict[str, Any]) -> None:
         soft_wrap=True,
     )
     suffix = "" if metrics["split"] == "test" else f"-{metrics['split']}"
-    files = ("metrics{}.json", "predictions{}.csv", "confusion{}.png", "roc{}.png")
+    files = ("metrics{}.json", "predictions{}.csv", "confusion{}.png", "roc{}.png", "report{}.html")
     there = [name.format(suffix) for name in files if (run / name.format(suffix)).exists()]
     out.print(f"{run}: {', '.join(there)}", soft_wrap=True)
     if (count := metrics.get("test_evaluations", 1)) > 1:

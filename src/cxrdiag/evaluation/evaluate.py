@@ -1,4 +1,4 @@
-"""A model and a store -> predictions.csv, metrics.json, confusion.png and roc.png in a folder."""
+"""A model and a store -> predictions.csv, metrics.json, report.html and figures in a folder."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from cxrdiag.errors import DataError, ModelError, UsageError
 from cxrdiag.evaluation.calibration import Float1D, expected_calibration_error, weights_at
 from cxrdiag.evaluation.figures import draw_confusion_matrix, draw_roc
 from cxrdiag.evaluation.metrics import compute_metrics, proportion, rates
+from cxrdiag.evaluation.report import Evaluated, write_report
 from cxrdiag.files import write_file, write_json
 from cxrdiag.model.checkpoint import load_model
 from cxrdiag.model.classifier import NOTICE, ModelInfo
 from cxrdiag.model.probability import probability
+from cxrdiag.runs import model_name
 
 _COLUMNS = ["name", "label", "split", "patient", "subtype"]
 
@@ -86,6 +88,9 @@ def evaluate(
         (out / f"roc{suffix}.png").unlink(missing_ok=True)  # that of an earlier evaluation
     draw_confusion_matrix(out / f"confusion{suffix}.png", metrics)
     write_json(path, metrics)
+    name = model_name(model)
+    evaluated = Evaluated(name, model, classifier, store, part.rows_N, predictions, metrics)
+    write_report(out / f"report{suffix}.html", evaluated)
     return metrics
 
 

@@ -10,11 +10,18 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cxrdiag.model.resnet import ResNet
+
+FULL_COLOUR = 10.0
+"""Logits at which a cell has its full colour: one scale, so that pictures compare."""
+_FOR, _AGAINST = (255, 64, 32), (32, 128, 255)
 
 
 def class_activation_map(network: ResNet, features_BFhw: Tensor) -> Tensor:
@@ -69,3 +76,16 @@ def enlarge(map_Bhw: Tensor, size: int) -> Tensor:
         map_Bhw[:, None], grid, mode="bicubic", padding_mode="border", align_corners=False
     )
     return large[:, 0]
+
+
+def overlay(gray_HW: NDArray[np.uint8], map_hw: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Blend a map in logits over a gray picture: uint8 (H, W, 3)."""
+    height, width = gray_HW.shape
+    square = enlarge(torch.from_numpy(map_hw)[None], max(height, width))[0].numpy()
+    fitted = Image.fromarray(square).resize((width, height), Image.Resampling.BILINEAR)
+    strength_HW = np.clip(np.asarray(fitted) / FULL_COLOUR, -1, 1)
+    # Not linear: a tint over the whole film would hide it and say nothing of where.
+    alpha_HW1 = 0.55 * np.abs(strength_HW)[..., None] ** 1.5
+    colour_HW3 = np.where(strength_HW[..., None] > 0, np.array(_FOR), np.array(_AGAINST))
+    blended = gray_HW[..., None] * (1 - alpha_HW1) + colour_HW3 * alpha_HW1
+    return np.rint(blended).astype(np.uint8)

@@ -1,0 +1,92 @@
+"""CLAIM, the checklist for artificial intelligence in medical imaging, filled in where it can be.
+
+Mongan, Moy and Kahn 2020, doi 10.1148/ryai.2020200029, its 42 items in our words.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cxrdiag.data.store import SPLITS, Store
+from cxrdiag.model.classifier import ModelInfo
+
+ITEMS = (
+    (1, "Title or abstract", "says that artificial intelligence is used, and of which kind"),
+    (2, "Title or abstract", "structured summary of design, methods, results and conclusions"),
+    (3, "Introduction", "background, intended use and clinical role"),
+    (4, "Introduction", "objectives and hypotheses"),
+    (5, "Study design", "prospective or retrospective"),
+    (6, "Study design", "goal of the study"),
+    (7, "Data", "sources"),
+    (8, "Data", "eligibility: how, where and when patients were chosen"),
+    (9, "Data", "preprocessing"),
+    (10, "Data", "selection of subsets"),
+    (11, "Data", "definitions of data elements"),
+    (12, "Data", "de-identification"),
+    (13, "Data", "how missing data were handled"),
+    (14, "Reference standard", "definition"),
+    (15, "Reference standard", "why it was chosen"),
+    (16, "Reference standard", "who annotated, and how they were qualified"),
+    (17, "Reference standard", "tools of annotation"),
+    (18, "Reference standard", "variability among and within annotators"),
+    (19, "Partitions", "intended size of the sample"),
+    (20, "Partitions", "how data were assigned"),
+    (21, "Partitions", "the level at which they are disjoint"),
+    (22, "Model", "architecture, inputs, outputs"),
+    (23, "Model", "software"),
+    (24, "Model", "how parameters were initialised"),
+    (25, "Training", "augmentation, hyperparameters, number of models"),
+    (26, "Training", "how the final model was selected"),
+    (27, "Training", "ensembling"),
+    (28, "Evaluation", "metrics"),
+    (29, "Evaluation", "measures of uncertainty"),
+    (30, "Evaluation", "robustness or sensitivity analysis"),
+    (31, "Evaluation", "explanations"),
+    (32, "Evaluation", "external data"),
+    (33, "Results", "flow of patients or cases"),
+    (34, "Results", "demographic and clinical characteristics of each partition"),
+    (35, "Results", "performance of the best models on all partitions"),
+    (36, "Results", "diagnostic accuracy and its precision"),
+    (37, "Results", "analysis of failures"),
+    (38, "Discussion", "limitations"),
+    (39, "Discussion", "implications for practice"),
+    (40, "Other", "registration"),
+    (41, "Other", "where protocol, code and data can be had"),
+    (42, "Other", "funding"),
+)
+"""Number, section and what is to be told."""
+
+
+def filled_in(
+    info: ModelInfo, metrics: dict[str, Any], store: Store
+) -> list[tuple[int, str, str, str | None]]:
+    """Each item with what the tool knows of it; None where a person must fill it in."""
+    counts = store.records["split"].value_counts()
+    sizes = ", ".join(f"{counts.get(split, 0)} {split}" for split in SPLITS)
+    findings = store.info.get("findings", {})
+    gone = len(findings.get("missing", [])) + len(findings.get("unreadable", []))
+    known = {
+        1: "a residual network classifies chest X-rays",
+        9: f"whole films as gray squares of {info.image_size} pixels, brought to "
+        f"{info.resolution}; mean {info.mean:.3f} and deviation {info.std:.3f} of pixels in 0 to 1",
+        13: f"{gone} files missing or unreadable were left out",
+        19: f"{sizes}: what there was, not a calculation",
+        20: f"{sizes}; validation drawn from train by patient, seed {store.info.get('split_seed')}",
+        21: "patients, as file names tell them, and byte-identical files",
+        22: f"{info.arch} of width {info.width}; one gray square in, one logit out"
+        + (", the mean of a film and its mirror image" if info.mirror else ""),
+        23: f"cxrdiag {info.cxrdiag_version}, PyTorch",
+        25: f"recipe {info.recipe}, seed {info.seed}: see How was it made",
+        26: f"epoch {info.epoch}, of highest AUROC on shifted validation films",
+        27: "none" if not info.mirror else "one network, two views of a film",
+        28: "accuracy, sensitivity, specificity, predictive values, AUROC, AUPRC, Brier, ECE",
+        29: "Wilson intervals of proportions, bootstrap over patients of the rest",
+        30: "temperature and thresholds from validation films under acquisition shifts",
+        31: "class activation maps: see Where does it fail",
+        32: "none by itself: the split is of the same collection"
+        if metrics["trained_on_this_store"]
+        else "this store is not the one that it was trained on",
+        36: f"on the split {metrics['split']}: see Is it any good",
+        37: "see Where does it fail",
+    }
+    return [(number, section, item, known.get(number)) for number, section, item in ITEMS]
