@@ -6,6 +6,8 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from cxrdiag.data.store import Store
@@ -40,3 +42,23 @@ def test_a_run_that_was_not_evaluated(trained_run: Path, cxrdiag_command) -> Non
     outcome = cxrdiag_command("compare", trained_run, "shipped", "--split", "val")
     assert outcome.code == 3
     assert "was not evaluated on this split" in outcome.err
+
+
+def test_others_are_shown_on_the_official_split_alone(
+    tmp_path: Path, cxrdiag_command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "RESAMPLES", 20)
+    monkeypatch.setenv("COLUMNS", "140")
+    rng = np.random.default_rng(0)
+    for n_normal, official in ((234, True), (233, False)):
+        labels = ["Normal"] * n_normal + ["Pneumonia"] * (624 - n_normal)
+        for name in ("a", "b"):
+            run = tmp_path / f"{name}{n_normal}"
+            run.mkdir()
+            rows = {"name": [f"{i:03}" for i in range(624)], "label": labels, "patient": ""}
+            p = rng.random(624)
+            pd.DataFrame({**rows, "probability": p}).to_csv(run / "predictions.csv", index=False)
+            (run / "metrics.json").write_text('{"threshold": 0.5}')
+        out = cxrdiag_command("compare", *(tmp_path / f"{x}{n_normal}" for x in "ab")).out
+        assert ("Kermany et al. 2018" in out) == official
+        assert ("not known to us" in out) == official

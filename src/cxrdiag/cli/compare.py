@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cxrdiag.cli.options import Json
+
+if TYPE_CHECKING:
+    from cxrdiag.evaluation.published import Published
 
 
 def compare(
@@ -25,6 +28,7 @@ def compare(
     from cxrdiag.evaluation.compare import METRICS
     from cxrdiag.evaluation.compare import compare as compare_runs
     from cxrdiag.evaluation.metrics import NAMES
+    from cxrdiag.evaluation.published import OFFICIAL, PUBLISHED
 
     a, b = (
         runs.RUNS / runs.SHIPPED if runs.find_model(run) == runs.SHIPPED_FOLDER else run
@@ -52,3 +56,21 @@ def compare(
         f"probability of {found['mcnemar_p']:.3f} (McNemar)",
         soft_wrap=True,
     )
+    if split == "test" and (found["n"], found["n_normal"]) == OFFICIAL:
+        shown = [[p.who, p.split, *map(_shown, _numbers(p))] for p in PUBLISHED]
+        for name, which in ((str(a), "first"), (str(b), "second")):
+            shown.append([name, "official split", *(_shown(found[m][which]) for m in _ORDER)])
+        columns = ["", "tested on", "accuracy", "AUROC", "sensitivity", "specificity"]
+        out.print(table("The same data, as others report it", columns, shown))
+        out.print("where each is from: cxrdiag/evaluation/published.py", soft_wrap=True)
+
+
+_ORDER = ("accuracy", "auroc", "sensitivity", "specificity")
+
+
+def _numbers(published: Published) -> list[float | None]:
+    return [getattr(published, name) for name in _ORDER]
+
+
+def _shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -8,10 +8,20 @@ from typing import Annotated, Any
 import typer
 
 from cxrdiag.cli.options import STORE, Data, Device, Json, Run
+from cxrdiag.errors import UsageError
 
 
 def evaluate(
+    more: Annotated[
+        list[Path] | None, typer.Argument(metavar="[RUN]...", help="More runs, after --runs.")
+    ] = None,
     run: Run = None,
+    runs_: Annotated[
+        Path | None,
+        typer.Option(
+            "--runs", metavar="RUN", help="Several runs, as of several seeds: --runs A B C."
+        ),
+    ] = None,
     data: Data = STORE,
     split: Annotated[str, typer.Option(help="test, val or train.")] = "test",
     device: Device = "auto",
@@ -20,7 +30,8 @@ def evaluate(
     """Evaluate a run, at the threshold that training chose on validation.
 
     Each evaluation on test is counted in the run's test_evaluations.json. What is written for the
-    shipped model (--run shipped) goes to runs/shipped.
+    shipped model (--run shipped) goes to runs/shipped. Of several runs (--runs A B C) mean and
+    deviation are shown; one that was evaluated already is not evaluated again.
     """
     from cxrdiag import runs
     from cxrdiag.cli.console import err, print_json
@@ -28,6 +39,13 @@ def evaluate(
     from cxrdiag.evaluation.evaluate import evaluate as evaluate_run
     from cxrdiag.model.device import choose_device
 
+    if more and runs_ is None:
+        raise UsageError(f"what is {more[0]}?", hint="--run RUN, or --runs A B C", code="no_option")
+    if runs_ is not None:
+        if run is not None:
+            raise UsageError("--run and --runs", hint="one of them", code="two_options")
+        _evaluate_several([runs_, *(more or [])], data, split, device, json)
+        return
     model = runs.find_model(run or runs.newest_run())
     out = runs.RUNS / runs.SHIPPED if model == runs.SHIPPED_FOLDER else model
     metrics = evaluate_run(model, open_store(data), split, choose_device(device), out)
@@ -37,6 +55,42 @@ def evaluate(
     show_metrics(out, metrics)
     if not metrics["trained_on_this_store"]:
         err.print("note: this is not the store that the model was trained on")
+
+
+def _evaluate_several(names: list[Path], data: Path, split: str, device: str, json: bool) -> None:
+    from cxrdiag import runs
+    from cxrdiag.cli.console import err, out, print_json, table
+    from cxrdiag.data.store import open_store
+    from cxrdiag.evaluation.evaluate import evaluate as evaluate_run
+    from cxrdiag.evaluation.metrics import NAMES
+    from cxrdiag.evaluation.several import summarise
+    from cxrdiag.model.device import choose_device
+
+    suffix = "" if split == "test" else f"-{split}"
+    folders = []
+    for name in names:
+        model = runs.find_model(name)
+        folders.append(runs.RUNS / runs.SHIPPED if model == runs.SHIPPED_FOLDER else model)
+        if not (folders[-1] / f"metrics{suffix}.json").is_file():
+            err.print(f"evaluating {name}", soft_wrap=True)
+            evaluate_run(model, open_store(data), split, choose_device(device), folders[-1])
+    found = summarise(folders, split)
+    if json:
+        print_json(found)
+        return
+    rows = [
+        [shown, "-", *("-" for _ in folders)]
+        if found[name] is None
+        else [
+            shown,
+            f"{found[name]['mean']:.3f} ± {found[name]['sd']:.3f}",
+            *(f"{value:.3f}" for value in found[name]["values"]),
+        ]
+        for name, shown in NAMES.items()
+    ]
+    title = f"{len(folders)} runs on {split}, {found['n']} images"
+    columns = ["", "mean ± deviation", *(folder.name for folder in folders)]
+    out.print(table(title, columns, rows))
 
 
 def show_metrics(run: Path, metrics: dict[str, Any]) -> None:

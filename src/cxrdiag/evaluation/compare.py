@@ -32,7 +32,7 @@ def compare(first: Path, second: Path, split: str = "test", seed: int = 0) -> di
     Raises DataError where a run was not evaluated on the split, or the two not on the same images.
     """
     suffix = "" if split == "test" else f"-{split}"
-    (a, threshold_a), (b, threshold_b) = (_read(run, suffix) for run in (first, second))
+    (a, threshold_a), (b, threshold_b) = (read_predictions(run, suffix) for run in (first, second))
     if not a[_IDENTITY].equals(b[_IDENTITY]):
         raise DataError(
             f"was evaluated on other images than {first}",
@@ -61,6 +61,7 @@ def compare(first: Path, second: Path, split: str = "test", seed: int = 0) -> di
     return {
         "split": split,
         "n": len(truth),
+        "n_normal": int((~truth).sum()),
         **{
             name: {
                 "first": float(values[0][i]),
@@ -94,8 +95,11 @@ def _metrics(
     )
 
 
-def _read(run: Path, suffix: str) -> tuple[pd.DataFrame, float]:
-    """Predictions, and the threshold from which an image was called Pneumonia."""
+def read_predictions(run: Path, suffix: str) -> tuple[pd.DataFrame, float]:
+    """Predictions by name, and the threshold from which an image was called Pneumonia.
+
+    `suffix` is that of the file names, as `-val`. Raises DataError where they are not there.
+    """
     path = run / f"metrics{suffix}.json"
     try:
         threshold = float(json.loads(path.read_text(encoding="utf-8"))["threshold"])
