@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from cxrdiag.cli.evaluate import show_metrics
+from cxrdiag.model.classifier import UNCERTAIN
 from cxrdiag.runs import SHIPPED_FOLDER
 
 ROOT = Path(__file__).parent.parent
@@ -33,7 +35,29 @@ def test_among_others_the_results_of_best_are_the_committed_ones():
 
 def test_the_answer_of_the_shipped_model_has_its_threshold():
     model = json.loads((SHIPPED_FOLDER / "model.json").read_text(encoding="utf-8"))
-    assert f"called Pneumonia from {model['threshold']:.3f} │\n│ model shipped" in README
+    low, high = (model["operating_points"][name]["threshold"] for name in UNCERTAIN)
+    said = f"called Pneumonia from {model['threshold']:.3f}, uncertain from {low:.3f} to {high:.3f}"
+    assert f"│ {said} " in README
+
+
+def test_the_evaluation_of_the_shipped_model_is_that_of_its_metrics(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("COLUMNS", "100")
+    metrics = json.loads((SHIPPED_FOLDER / "metrics.json").read_text(encoding="utf-8"))
+    show_metrics(Path("runs/shipped"), metrics)
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    for line in lines[: next(i for i, line in enumerate(lines) if "uncertain" in line) + 1]:
+        assert line in README
+
+
+def test_what_is_said_of_refusing_is_what_was_measured():
+    found = json.loads((ROOT / "benchmarks" / "results" / "refusal.json").read_text())
+    others, films = found["others_refused"], found["films_refused"]
+    assert (films["k"], films["n"]) == (0, 624)
+    said = f"Of {others['n']:,} pictures of {len(found['kinds'])} kinds"
+    assert said in README
+    assert f"it refused {others['k']:,}, of 624 test films none" in " ".join(README.split())
 
 
 def test_every_module_stands_in_the_file_tree():
