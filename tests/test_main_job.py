@@ -134,6 +134,7 @@ def _check_run(run: Path) -> None:
         "predictions.csv",
         "confusion.png",
         "roc.png",
+        "report.html",
         "test_evaluations.json",
     }
     for name in ("curves.png", "confusion.png", "roc.png"):

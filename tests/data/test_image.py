@@ -20,7 +20,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.nn import functional as F
 
-from cxrdiag.data.image import decode, find_images, image_size, read_image
+from cxrdiag.data.image import (
+    Encoding,
+    decode,
+    find_images,
+    image_encoding,
+    image_size,
+    read_image,
+)
 from cxrdiag.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -344,3 +351,14 @@ def test_a_folder_that_cannot_be_listed_is_not_an_empty_one(tmp_path: Path) -> N
     with pytest.raises(DataError) as e:
         find_images(file)
     assert (e.value.code, str(e.value.path)) == ("unreadable_folder", str(file))
+
+
+def test_the_encoding_of_a_file() -> None:
+    gray = Image.fromarray(GRAY)
+    assert image_encoding(encode(gray)) == Encoding("L", 0)
+    assert image_encoding(encode(gray.convert("RGBA"))) == Encoding("RGBA", 0)
+    # The mean of table K.1 of ITU-T T.81, which is that of quality 50.
+    assert image_encoding(encode(gray, "JPEG", quality=50)) == Encoding("L", 57.625)
+    assert image_encoding(encode(Image.fromarray(RGB), "JPEG", quality=50)).mode == "RGB"
+    by_quality = [image_encoding(encode(gray, "JPEG", quality=q)).coarseness for q in (95, 75, 20)]
+    assert by_quality == sorted(by_quality)

@@ -12,6 +12,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
@@ -118,6 +119,24 @@ def image_size(data: bytes) -> tuple[int, int]:
         width, height = image.size
         lying = _turn(image) in (_UPRIGHT[5], _UPRIGHT[6], _UPRIGHT[7], _UPRIGHT[8])
         return (height, width) if lying else (width, height)
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How a file holds its picture."""
+
+    mode: str
+    """Pillow's: L, RGB, RGBA, P, I;16, ..."""
+    coarseness: float
+    """Mean of JPEG's quantisation table for gray: the larger, the lower the quality; PNG has 0."""
+
+
+def image_encoding(data: bytes) -> Encoding:
+    """The encoding of data that `decode` takes."""
+    with _open(data) as image:
+        tables = getattr(image, "quantization", None) or {}
+        first = tables.get(0, [0])
+        return Encoding(image.mode, sum(first) / len(first))
 
 
 def _open(data: bytes) -> Image.Image:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrdiag.data.audit.report import audit
-from cxrdiag.data.image import decode, image_size, read_bytes
+from cxrdiag.data.image import Encoding, decode, image_encoding, image_size, read_bytes
 from cxrdiag.data.kaggle import Record, bare_normal_number, bare_person_number, read_dataset
 from cxrdiag.data.split import assign_splits, drop_shared_numbers, train_test_overlap
 from cxrdiag.data.store import COLUMNS, FILES, SHEETS, VERSION, Store, open_store, read_records
@@ -76,7 +76,9 @@ def prepare(
         return store, False
     _refuse_foreign(out)
     with new_folder(out) as folder:
-        kept, facts, unreadable = _write_images(folder / "images.npy", records, size, progress)
+        kept, facts, encodings, unreadable = _write_images(
+            folder / "images.npy", records, size, progress
+        )
         _refuse_broken(source, len(records), missing, unreadable)
         sha256 = [fact.sha256 for fact in facts]
         splits = assign_splits(kept, sha256, seed)
@@ -84,7 +86,7 @@ def prepare(
         findings = _findings(kept, sha256, missing, unreadable)
         findings["left_out_by_strict_patients"] = n_listed - len(records)
         if audited:
-            findings["audit"] = _audit(folder, rows)
+            findings["audit"] = _audit(folder, rows, encodings)
         write_text(folder / "records.csv", rows)
         info = {
             "format": "cxrdiag store",
@@ -101,10 +103,10 @@ def prepare(
     return open_store(out), True
 
 
-def _audit(folder: Path, rows: str) -> dict[str, Any]:
+def _audit(folder: Path, rows: str, encodings: Sequence[Encoding]) -> dict[str, Any]:
     # A function of its own, because Windows moves no folder with a file that is mapped.
     images_NSS = np.lib.format.open_memmap(folder / "images.npy", mode="r")
-    return audit(images_NSS, read_records(rows.encode()), folder)
+    return audit(images_NSS, read_records(rows.encode()), folder, encodings)
 
 
 def _listing(records: Sequence[Record], missing: Sequence[str], size: int, seed: int) -> str:
@@ -157,10 +159,11 @@ def _refuse_foreign(out: Path) -> None:
 
 def _write_images(
     path: Path, records: Sequence[Record], size: int, progress: Callable[[int, int], None]
-) -> tuple[list[Record], list[FileFacts], list[Unreadable]]:
+) -> tuple[list[Record], list[FileFacts], list[Encoding], list[Unreadable]]:
     """Decode every record into `path`, in order; what cannot be decoded is left out and listed."""
     kept: list[Record] = []
     facts: list[FileFacts] = []
+    encodings: list[Encoding] = []
     unreadable: list[Unreadable] = []
     with path.open("wb") as file:
         _write_header(file, len(records), size)
@@ -168,15 +171,16 @@ def _write_images(
             if isinstance(result, DataError):
                 unreadable.append(Unreadable(record.name, result.code, result.message))
             else:
-                pixels_SS, fact = result
+                pixels_SS, fact, encoding = result
                 file.write(pixels_SS.tobytes())
                 kept.append(record)
                 facts.append(fact)
+                encodings.append(encoding)
             progress(done, len(records))
         # NumPy pads its header so that another count fits in the same place.
         file.seek(0)
         _write_header(file, len(kept), size)
-    return kept, facts, unreadable
+    return kept, facts, encodings, unreadable
 
 
 def _write_header(file: BinaryIO, n: int, size: int) -> None:
@@ -184,7 +188,7 @@ def _write_header(file: BinaryIO, n: int, size: int) -> None:
     np.lib.format.write_array_header_1_0(file, header)
 
 
-_Result = tuple[NDArray[np.uint8], FileFacts] | DataError
+_Result = tuple[NDArray[np.uint8], FileFacts, Encoding] | DataError
 
 
 def _decode_all(records: Sequence[Record], size: int) -> Iterator[tuple[Record, _Result]]:
@@ -199,7 +203,8 @@ def _read(record: Record, size: int) -> _Result:
     try:
         data = read_bytes(record.path)
         pixels_SS = decode(data, size, record.path)
-        return pixels_SS, FileFacts(*image_size(data), len(data), _sha256(data))
+        facts = FileFacts(*image_size(data), len(data), _sha256(data))
+        return pixels_SS, facts, image_encoding(data)
     except DataError as error:
         return error
 

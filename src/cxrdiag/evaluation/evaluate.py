@@ -57,8 +57,6 @@ def evaluate(
     predictions["logit"] = classifier.split_logits(part)
     predictions["probability"] = probability(predictions["logit"], info.temperature)
     detected = classifier.split_detect(part)
-    predictions["film_score"] = detected.film_scores_B
-    predictions["distance"] = detected.distances_B
     suffix = "" if split == "test" else f"-{split}"
     path = out / f"metrics{suffix}.json"
     truth_N = (predictions["label"] == PNEUMONIA).to_numpy()

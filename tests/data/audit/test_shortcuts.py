@@ -7,6 +7,7 @@ import pytest
 
 from cxrdiag.data.audit.shortcuts import WARN_FROM, borders_and_corners, find_shortcuts
 from cxrdiag.data.audit.thumbnails import GRAYS, SIDE
+from cxrdiag.data.image import Encoding
 
 N = 400
 TARGETS = np.arange(N) % 2
@@ -83,3 +84,18 @@ def test_the_mask_leaves_the_lungs_out() -> None:
     assert not mask[6:-6, 2:-2].any()
     # Two rings, and of each corner of 6 x 6 what lies inside them.
     assert mask.sum() == 32 * 32 - 28 * 28 + 4 * 4 * 4
+
+
+def test_how_files_are_stored_is_a_shortcut_of_its_own() -> None:
+    def measured(encodings: list[Encoding]) -> dict[str, float]:
+        found = find_shortcuts(*data(), TARGETS, PATIENTS, encodings)
+        return {shortcut.name: shortcut.auroc for shortcut in found}
+
+    alike = measured([Encoding("L", 20.0)] * len(TARGETS))
+    assert alike["file mode and quality"] == 0.5
+    by_mode = measured([Encoding("RGB" if t else "L", 20.0) for t in TARGETS])
+    by_quality = measured([Encoding("L", 20.0 + t) for t in TARGETS])
+    assert by_mode["file mode and quality"] == by_quality["file mode and quality"] == 1
+    others = {name: auroc for name, auroc in alike.items() if name != "file mode and quality"}
+    assert others == {name: auroc for name, auroc in by_mode.items() if name in others}
+    assert "file mode and quality" not in measured([])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,16 +19,23 @@ from cxrdiag.data.audit.near_duplicates import (
 from cxrdiag.data.audit.odd import find_odd
 from cxrdiag.data.audit.shortcuts import SAMPLE, find_shortcuts
 from cxrdiag.data.audit.thumbnails import look_at, write_sheet
+from cxrdiag.data.image import Encoding
 from cxrdiag.data.kaggle import PNEUMONIA
 
 _SHOWN = 40
 """Images on a sheet, and pairs in the findings, at most."""
 
 
-def audit(images_NSS: NDArray[np.uint8], records: pd.DataFrame, folder: Path) -> dict[str, Any]:
+def audit(
+    images_NSS: NDArray[np.uint8],
+    records: pd.DataFrame,
+    folder: Path,
+    encodings: Sequence[Encoding] = (),
+) -> dict[str, Any]:
     """Audit the images of a store and its records; write the sheets, where any, into `folder`.
 
-    Shortcuts are sought in train and val: the classes of the test split are for `eval` to read.
+    `encodings` are those of the files, which a store does not keep. Shortcuts are sought in train
+    and val: the classes of the test split are for `eval` to read.
     """
     looks = look_at(images_NSS)
     near = find_near_duplicates(
@@ -45,6 +53,7 @@ def audit(images_NSS: NDArray[np.uint8], records: pd.DataFrame, folder: Path) ->
         part[["width", "height", "bytes"]].to_numpy(dtype=np.float64),
         (part["label"] == PNEUMONIA).to_numpy().astype(np.int64),
         list(part["patient"].where(part["patient"] != "", part["name"])),
+        [encodings[int(row)] for row in rows] if encodings else (),
     )
     return {
         "shortcuts": {"n": len(rows), "told_by": [asdict(shortcut) for shortcut in shortcuts]},

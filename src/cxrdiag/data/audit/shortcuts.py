@@ -18,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from cxrdiag.data.audit.thumbnails import SIDE
+from cxrdiag.data.image import Encoding
 
 WARN_FROM = 0.6
 """AUROC from which a shortcut is worth a warning."""
@@ -42,6 +43,7 @@ def find_shortcuts(
     facts_NF: NDArray[np.float64],
     targets_N: NDArray[np.int64],
     patients: Sequence[str],
+    encodings: Sequence[Encoding] = (),
 ) -> list[Shortcut]:
     """Logistic regressions on file facts, on borders and corners, and on the gray levels.
 
@@ -58,6 +60,10 @@ def find_shortcuts(
         "borders and corners": thumbnails_NTT[:, borders_and_corners()].astype(np.float32),
         "gray levels": grays_NG,
     }
+    if encodings:
+        modes = np.array([encoding.mode for encoding in encodings])
+        coarse = np.array([encoding.coarseness for encoding in encodings])
+        looked_at["file mode and quality"] = np.c_[modes[:, None] == np.unique(modes), coarse]
     split = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0).split(logs, targets_N, names)
     folds = list(split)  # drawn once: with thousands of patients it takes seconds
     if any(len(set(targets_N[fold])) < 2 for fold in (part for pair in folds for part in pair)):
