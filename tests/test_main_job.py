@@ -154,7 +154,7 @@ def _check_run(run: Path) -> None:
 
     model = _json(run / "model.json")
     assert {"arch", "image_size", "mean", "std", "threshold", "temperature"} <= set(model)
-    assert (model["arch"], model["image_size"], model["version"]) == ("resnet18", 256, 1)
+    assert (model["arch"], model["image_size"], model["version"]) == ("resnet18", 256, 2)
     store = _json(run.parent.parent / "data" / "prepared" / "store.json")
     assert model["data_fingerprint"] == store["fingerprint"]
     assert "Not a medical device" in model["notice"]
