@@ -142,8 +142,9 @@ def test_csv_holds_what_json_says(desk: Path, odd: list[str], cxrdiag_command) -
     with (desk / "new" / "out.csv").open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
         rows = list(reader)
-    assert reader.fieldnames == [*FIELDS.split(","), "code", "message"]
+    assert reader.fieldnames == [*FIELDS.split(","), "code", "message", "notice"]
     assert [row["file"] for row in rows] == odd
+    assert {row["notice"] for row in rows} == {document["notice"]}
     for row, diagnosis in zip(rows, document["diagnoses"], strict=True):
         assert float(row["probability"]) == diagnosis["probability"]
         assert float(row["threshold"]) == diagnosis["threshold"]

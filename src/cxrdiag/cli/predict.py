@@ -160,11 +160,12 @@ def _card(diagnosis: Diagnosis, model: str, info: ModelInfo) -> str:
 def _csv(results: Sequence[Diagnosis | Failure]) -> str:
     """One row a file, in order; a file that could not be read has a code and a message only."""
     from cxrdiag.inference.predictor import Diagnosis, Failure
+    from cxrdiag.model.classifier import NOTICE
 
     fields = [*dataclasses.fields(Diagnosis), *dataclasses.fields(Failure)]
-    names = list(dict.fromkeys(field.name for field in fields))
+    names = [*dict.fromkeys(field.name for field in fields), "notice"]
     text = io.StringIO()
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(dataclasses.asdict(result) for result in results)
+    writer.writerows({**dataclasses.asdict(result), "notice": NOTICE} for result in results)
     return text.getvalue()
