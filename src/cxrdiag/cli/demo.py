@@ -83,7 +83,8 @@ def demo(
     typed = ["predict", *films, "--run", run, "--heatmap", heatmaps, *on]
     step("5/5", predict.predict, *typed, files=films, run=run, heatmap=heatmaps, device=device)
     seconds = time.perf_counter() - started
-    figures = [run / "curves.png", run / "roc.png", run / "confusion.png", heatmaps]
+    figures = [run / name for name in ("report.html", "curves.png", "roc.png", "confusion.png")]
+    figures.append(heatmaps)
     if json:
         print_json({"seconds": seconds, "figures": [str(path) for path in figures], **documents})
         return
