@@ -50,7 +50,9 @@ def write_file(path: Path, write: Callable[[Path], object]) -> None:
     path = path.resolve()  # a link is followed, not replaced
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix is kept: matplotlib and others choose the format by it.
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    # Not the whole name: with more before and after it, it may be longer than a name may be.
+    stem = path.stem.encode("utf-8", "surrogateescape")[:100].decode("utf-8", "ignore")
+    temporary = path.with_name(f".{stem}.{os.getpid()}{path.suffix}")
     try:
         write(temporary)
         fsync(temporary)

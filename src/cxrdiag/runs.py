@@ -40,6 +40,11 @@ def model_name(model: Path) -> str:
     return SHIPPED if model == SHIPPED_FOLDER else str(model)
 
 
+def evaluation_folder(model: Path, runs: Path = RUNS) -> Path:
+    """Where an evaluation of the model of this folder is written: there, or `runs/shipped`."""
+    return runs / SHIPPED if model == SHIPPED_FOLDER else model
+
+
 def newest_interrupted_run(runs: Path = RUNS) -> Path:
     """The run in `runs` that was interrupted last. Raises ModelError when there is none."""
     return _newest(runs, RESUME, "no interrupted training is there", "name it with --run")

@@ -316,3 +316,26 @@ def test_only_the_unusual_is_warned_of(
     assert [d["warning"] for d in found] == [None, UNLIKE, None]
     assert [d["label"] is None for d in found] == [False] * 3
     assert f"{films[1]}: {UNLIKE}" in cxrdiag_command("predict", *films[:3]).out
+
+
+def test_a_csv_does_not_take_the_place_of_anything(
+    desk: Path, films: list[Path], cxrdiag_command
+) -> None:
+    (desk / "film").write_bytes(films[0].read_bytes())
+    (desk / "link").symlink_to("film")
+    for target in ("film", "link", "maps/film.png", "runs/tiny/model.json"):
+        existed = (desk / target).exists()
+        before = (desk / target).read_bytes() if existed else b""
+        outcome = cxrdiag_command("predict", "film", "--heatmap", "maps", "--csv", target)
+        assert (outcome.code, outcome.out) == (2, "")
+        assert "would write over" in outcome.err
+        assert (desk / target).exists() == existed
+        if existed:
+            assert (desk / target).read_bytes() == before
+
+
+def test_a_map_of_a_film_with_a_long_name(desk: Path, films: list[Path], cxrdiag_command) -> None:
+    name = "x" * 245 + ".jpeg"
+    (desk / name).write_bytes(films[0].read_bytes())
+    (found,) = cxrdiag_command("predict", name, "--heatmap", "m", "--json").document["diagnoses"]
+    assert (desk / found["heatmap"]).is_file()

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from cxrdiag.data.store import Store
+from cxrdiag.errors import DataError
 from cxrdiag.evaluation.claim import ITEMS
 from cxrdiag.evaluation.evaluate import evaluate
 from cxrdiag.evaluation.report import Evaluated, write_report
@@ -181,6 +182,32 @@ def test_one_class_and_a_store_without_training_films(
     page = Page((own_run / "report.html").read_text(encoding="utf-8"))
     assert "One class only" in page.words
     assert "Not measured: the lungs were not found" in page.words
+
+
+@pytest.mark.parametrize(
+    "findings", [None, [], {}, {"missing": None}, {"train_test_overlap": 3}, {"audit": {"odd": 1}}]
+)
+def test_a_store_with_other_findings_is_one_clear_error(
+    own_run: Path, small_store: Store, findings: Any
+) -> None:
+    if isinstance(findings, dict) and findings:
+        findings = {**small_store.info["findings"], **findings}
+    store = dataclasses.replace(small_store, info={**small_store.info, "findings": findings})
+    with pytest.raises(DataError, match="damaged findings"):
+        evaluate(own_run, store, "test", CPU)
+    assert not (own_run / "test_evaluations.json").exists()
+
+
+def test_it_does_without_what_is_damaged_beside_the_model(
+    own_run: Path, small_store: Store
+) -> None:
+    for name in ("history.csv", "environment.json", "config.yaml"):
+        (own_run / name).unlink()
+        (own_run / name).write_bytes(b"\xff\xfe[1")
+    evaluate(own_run, small_store, "val", CPU)
+    page = Page((own_run / "report-val.html").read_text(encoding="utf-8"))
+    assert page.open == []
+    assert "AUROC while training" not in page.words
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Debian's chromium")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cxrdiag.data.prepare import prepare
 from cxrdiag.errors import DataError, UsageError
 from cxrdiag.evaluation.several import summarise
 
@@ -20,7 +21,9 @@ def runs(desk: Path, trained_run: Path, cxrdiag_command) -> list[str]:
         run = desk / "runs" / name
         shutil.copytree(trained_run, run)
         model = json.loads((run / "model.json").read_text())
-        model["threshold"] = model["operating_points"][point]["threshold"]
+        points = model["operating_points"]
+        model["threshold"] = points[point]["threshold"]
+        points["balanced"] = points[point]
         (run / "model.json").write_text(json.dumps(model))
     assert cxrdiag_command("eval", "--run", "runs/a").code == 0
     return ["runs/a", "runs/b"]
@@ -40,9 +43,49 @@ def test_eval_of_several_runs(desk: Path, runs: list[str], cxrdiag_command) -> N
     assert found["sensitivity"]["sd"] > 0
     again = cxrdiag_command("eval", "--runs", *runs)
     assert again.err == ""  # nothing was evaluated
-    assert f"{found['accuracy']['mean']:.3f} ± {found['accuracy']['sd']:.3f}" in again.out
+    cells = {row[0].strip(): row[1:] for row in map(_cells, again.out.splitlines()) if row}
+    names = ("accuracy", "sensitivity", "specificity", "auroc", "auprc", "brier", "ece")
+    for row, key in (("mean", "mean"), ("deviation", "sd")):
+        assert [float(cell) for cell in cells[row]] == [
+            pytest.approx(found[name][key], abs=5.1e-4) for name in names
+        ]
+    assert {*runs, "mean", "deviation"} <= set(cells)
     for run in runs:
         assert json.loads((desk / run / "test_evaluations.json").read_text()) == {"count": 1}
+
+
+def _cells(line: str) -> list[str]:
+    return line.strip("│").split("│") if line.startswith("│") else []
+
+
+def test_a_run_of_another_store_or_model_is_evaluated_again(
+    desk: Path, runs: list[str], phantoms: Path, cxrdiag_command
+) -> None:
+    assert cxrdiag_command("eval", "--runs", *runs).code == 0
+    prepare(phantoms, desk / "other", size=64, seed=3)  # another validation split
+    outcome = cxrdiag_command("eval", "--runs", *runs, "--data", "other", "--split", "test")
+    assert outcome.err.splitlines() == [f"evaluating {run}" for run in runs]
+    for run in runs:
+        assert json.loads((desk / run / "test_evaluations.json").read_text()) == {"count": 2}
+    few = cxrdiag_command("eval", "--runs", "runs/tiny", "--split", "val")
+    assert few.code == 2
+    assert not (desk / "runs" / "tiny" / "metrics-val.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("accuracy", "0.9"), ("auroc", [1]), ("ece", True), ("threshold", 10**400), ("brier", 2)],
+)
+def test_damaged_metrics_are_one_clear_error(
+    desk: Path, runs: list[str], cxrdiag_command, name: str, value: object
+) -> None:
+    assert cxrdiag_command("eval", "--runs", *runs).code == 0
+    path = desk / "runs" / "b" / "metrics.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), name: value}))
+    for command in (["eval", "--runs"], ["compare"]):
+        outcome = cxrdiag_command(*command, *runs, "--json")
+        assert outcome.code == 3
+        assert outcome.document["error"]["code"] == "damaged_metrics"
 
 
 def test_what_cannot_be_summarised(desk: Path, runs: list[str], cxrdiag_command) -> None:

@@ -33,7 +33,7 @@ INFO = ModelInfo(
     std=1 / 3,
     threshold=0.4375,
     operating_points={
-        name: OperatingPoint(threshold=1 / 3, sensitivity=0.98, specificity=0.9)
+        name: OperatingPoint(threshold=0.4375, sensitivity=0.98, specificity=0.9)
         for name in (DEFAULT_POINT, *UNCERTAIN)
     },
     mirror=True,
@@ -162,6 +162,17 @@ def test_a_detector_of_another_network_is_refused(
     assert _refused(tmp_path).code == "weights_mismatch"
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(
+    tmp_path: Path, weights: dict[str, Tensor], value: float
+) -> None:
+    bad = {**weights, "fc.weight": torch.full_like(weights["fc.weight"], value)}
+    save_model(tmp_path, bad, DETECTOR, INFO)
+    assert _refused(tmp_path).code == "non_finite_weights"
+    save_model(tmp_path, weights, dataclasses.replace(DETECTOR, bias=torch.tensor(value)), INFO)
+    assert _refused(tmp_path).code == "non_finite_weights"
+
+
 def test_a_model_without_a_detector_is_refused(
     folder: Path, tmp_path: Path, weights: dict[str, Tensor]
 ) -> None:
@@ -260,8 +271,13 @@ def test_a_model_json_that_is_no_json_object_is_refused(folder: Path, text: str)
         ("mirror", 1),
         ("threshold", "0.5"),
         ("threshold", 1.5),
+        ("threshold", 0.5),  # not that of the operating point
         ("threshold", float("nan")),
         ("temperature", 0.0),
+        ("temperature", 10**400),
+        ("mean", 1e300),
+        ("std", 1e-300),
+        ("prevalence", 5e-324),
         ("prevalence", 1.0),
         ("operating_points", {"balanced": {"threshold": 0.5, "sensitivity": 1, "specificity": 1}}),
         ("operating_points", {"balanced": 0.5}),

@@ -30,10 +30,7 @@ def compare(
     from cxrdiag.evaluation.metrics import NAMES
     from cxrdiag.evaluation.published import OFFICIAL, PUBLISHED
 
-    a, b = (
-        runs.RUNS / runs.SHIPPED if runs.find_model(run) == runs.SHIPPED_FOLDER else run
-        for run in (first, second)
-    )
+    a, b = (runs.evaluation_folder(runs.find_model(run)) for run in (first, second))
     found = compare_runs(a, b, split)
     if json:
         print_json({"first": str(a), "second": str(b), **found})
@@ -57,12 +54,11 @@ def compare(
         soft_wrap=True,
     )
     if split == "test" and (found["n"], found["n_normal"]) == OFFICIAL:
-        shown = [[p.who, p.split, *map(_shown, _numbers(p))] for p in PUBLISHED]
+        shown = [[f"{p.who}, {p.where}", p.split, *map(_shown, _numbers(p))] for p in PUBLISHED]
         for name, which in ((str(a), "first"), (str(b), "second")):
-            shown.append([name, "official split", *(_shown(found[m][which]) for m in _ORDER)])
-        columns = ["", "tested on", "accuracy", "AUROC", "sensitivity", "specificity"]
-        out.print(table("The same data, as others report it", columns, shown))
-        out.print("where each is from: cxrdiag/evaluation/published.py", soft_wrap=True)
+            shown.append([name, "as many films", *(_shown(found[m][which]) for m in _ORDER)])
+        columns = ["", "tested on", "accuracy", "AUROC", "sens.", "spec."]
+        out.print(table("As others report it for the same data", columns, shown))
 
 
 _ORDER = ("accuracy", "auroc", "sensitivity", "specificity")

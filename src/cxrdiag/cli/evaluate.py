@@ -31,7 +31,7 @@ def evaluate(
 
     Each evaluation on test is counted in the run's test_evaluations.json. What is written for the
     shipped model (--run shipped) goes to runs/shipped. Of several runs (--runs A B C) mean and
-    deviation are shown; one that was evaluated already is not evaluated again.
+    deviation are shown; one that was evaluated on this store already is not evaluated again.
     """
     from cxrdiag import runs
     from cxrdiag.cli.console import err, print_json
@@ -47,7 +47,7 @@ def evaluate(
         _evaluate_several([runs_, *(more or [])], data, split, device, json)
         return
     model = runs.find_model(run or runs.newest_run())
-    out = runs.RUNS / runs.SHIPPED if model == runs.SHIPPED_FOLDER else model
+    out = runs.evaluation_folder(model)
     metrics = evaluate_run(model, open_store(data), split, choose_device(device), out)
     if json:
         print_json({"run": str(out), **metrics})
@@ -57,39 +57,41 @@ def evaluate(
         err.print("note: this is not the store that the model was trained on")
 
 
+_SHORT = {"sensitivity": "sens.", "specificity": "spec.", "brier": "Brier"}
+"""So that a row fits a terminal."""
+
+
 def _evaluate_several(names: list[Path], data: Path, split: str, device: str, json: bool) -> None:
     from cxrdiag import runs
     from cxrdiag.cli.console import err, out, print_json, table
     from cxrdiag.data.store import open_store
     from cxrdiag.evaluation.evaluate import evaluate as evaluate_run
+    from cxrdiag.evaluation.evaluate import is_evaluated
     from cxrdiag.evaluation.metrics import NAMES
-    from cxrdiag.evaluation.several import summarise
+    from cxrdiag.evaluation.several import refuse_few, summarise
     from cxrdiag.model.device import choose_device
 
-    suffix = "" if split == "test" else f"-{split}"
-    folders = []
-    for name in names:
-        model = runs.find_model(name)
-        folders.append(runs.RUNS / runs.SHIPPED if model == runs.SHIPPED_FOLDER else model)
-        if not (folders[-1] / f"metrics{suffix}.json").is_file():
-            err.print(f"evaluating {name}", soft_wrap=True)
-            evaluate_run(model, open_store(data), split, choose_device(device), folders[-1])
+    models = [runs.find_model(name) for name in names]
+    folders = [runs.evaluation_folder(model) for model in models]
+    refuse_few(folders)  # before a look at test, not after it
+    store, where = open_store(data), choose_device(device)
+    for model, folder in zip(models, folders, strict=True):
+        if not is_evaluated(model, folder, store, split):
+            err.print(f"evaluating {runs.model_name(model)}", soft_wrap=True)
+            evaluate_run(model, store, split, where, folder)
     found = summarise(folders, split)
     if json:
         print_json(found)
         return
+    several = {name: found[name] for name in NAMES if found[name] is not None}
     rows = [
-        [shown, "-", *("-" for _ in folders)]
-        if found[name] is None
-        else [
-            shown,
-            f"{found[name]['mean']:.3f} ± {found[name]['sd']:.3f}",
-            *(f"{value:.3f}" for value in found[name]["values"]),
-        ]
-        for name, shown in NAMES.items()
+        [str(folder), *(f"{metric['values'][i]:.3f}" for metric in several.values())]
+        for i, folder in enumerate(folders)
     ]
+    for what, key in (("mean", "mean"), ("deviation", "sd")):
+        rows.append([what, *(f"{metric[key]:.3f}" for metric in several.values())])
     title = f"{len(folders)} runs on {split}, {found['n']} images"
-    columns = ["", "mean ± deviation", *(folder.name for folder in folders)]
+    columns = ["", *(_SHORT.get(name, NAMES[name]) for name in several)]
     out.print(table(title, columns, rows))
 
 
@@ -97,6 +99,7 @@ def show_metrics(run: Path, metrics: dict[str, Any]) -> None:
     """Print the table of metrics and where the files are."""
     from cxrdiag.cli.console import out, table, with_interval
     from cxrdiag.evaluation.metrics import NAMES, PREVALENCES
+    from cxrdiag.model.classifier import DEFAULT_POINT
 
     subtypes = [key.removesuffix("_sensitivity") for key in metrics if key.endswith("_sensitivity")]
     names = NAMES | {
@@ -126,7 +129,7 @@ def show_metrics(run: Path, metrics: dict[str, Any]) -> None:
     )
     points = [
         [
-            f"{name}{' (used)' if point['threshold'] == metrics['threshold'] else ''}",
+            f"{name} (used)" if name == DEFAULT_POINT else name,
             f"{point['threshold']:.3f}",
             *(with_interval(point, rate)[0] for rate in ("sensitivity", "specificity")),
         ]

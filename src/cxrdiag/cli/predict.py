@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxrdiag.cli.options import Device, Json, Model
-from cxrdiag.errors import DataError
+from cxrdiag.data.image import IMAGE_SUFFIXES
+from cxrdiag.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from cxrdiag.inference.predictor import Diagnosis, Failure
@@ -60,6 +61,8 @@ def predict(
     predictor = cxrdiag.load(run, device, operating_point=operating_point, force=force)
     model = model_name(predictor.model)
     paths = expand(files, heatmap)
+    if csv_file is not None:
+        _refuse_to_overwrite(csv_file, paths, predictor.model)
     results: list[Diagnosis | Failure] = []
     with progress_bar(quiet=json or len(paths) < 64) as bar:
         task = bar.add_task("reading X-rays", total=len(paths), note="")
@@ -78,6 +81,16 @@ def predict(
         _print_people(diagnoses, failures, model, predictor.classifier.info)
     if failures:
         raise typer.Exit(DataError.exit_code)
+
+
+def _refuse_to_overwrite(csv_file: Path, films: Sequence[Path], model: Path) -> None:
+    """Raise UsageError where the CSV would take the place of a film, a map or a model's file."""
+    target = csv_file.resolve()
+    is_film = csv_file.suffix.lower() in IMAGE_SUFFIXES or any(target == f.resolve() for f in films)
+    if is_film or (target.parent == model.resolve() and target.exists()):
+        raise UsageError(
+            "--csv would write over this file", path=csv_file, hint="name another", code="overwrite"
+        )
 
 
 def _print_document(

@@ -93,9 +93,16 @@ def open_store(path: Path) -> Store:
         if hashlib.sha256(table).hexdigest() != info.get("fingerprint"):
             raise _damaged(path, "records.csv is not the one that was prepared")
         records = read_records(table)
-    except (OSError, ValueError, AttributeError, pd.errors.ParserError) as error:
+    except (
+        OSError,
+        ValueError,
+        AttributeError,
+        RecursionError,
+        pd.errors.ParserError,
+    ) as error:
         raise _damaged(path, str(error)) from error
-    if tuple(records.columns) != COLUMNS or images.ndim != 3 or images.dtype != np.uint8:
+    is_square = images.ndim == 3 and images.shape[1] == images.shape[2]
+    if tuple(records.columns) != COLUMNS or not is_square or images.dtype != np.uint8:
         raise _damaged(path, "unexpected columns or array")
     if len(records) != len(images):
         raise _damaged(path, f"{len(records)} records, {len(images)} images")

@@ -81,7 +81,6 @@ def filled_in(
         27: "none" if not info.mirror else "one network, two views of a film",
         28: "accuracy, sensitivity, specificity, predictive values, AUROC, AUPRC, Brier, ECE",
         29: "Wilson intervals of proportions, bootstrap over patients of the rest",
-        30: "temperature and thresholds from validation films under acquisition shifts",
         31: "class activation maps: see Where does it fail",
         32: "none by itself: the split is of the same collection"
         if metrics["trained_on_this_store"]

@@ -6,6 +6,7 @@ Shapes: N images.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
 from cxrdiag.data.kaggle import PNEUMONIA
-from cxrdiag.errors import DataError
+from cxrdiag.data.store import SPLITS
+from cxrdiag.errors import DataError, UsageError
 from cxrdiag.evaluation.calibration import Float1D
-from cxrdiag.evaluation.metrics import clusters, resamples
+from cxrdiag.evaluation.metrics import NAMES, clusters, resamples
+from cxrdiag.runs import SHIPPED, SHIPPED_FOLDER, evaluation_folder
 
 _IDENTITY = ["name", "label", "patient"]
 
@@ -29,10 +32,17 @@ def compare(first: Path, second: Path, split: str = "test", seed: int = 0) -> di
     Accuracy, sensitivity, specificity and AUROC of either, and their difference, second less first,
     with the 95 % interval of a bootstrap over patients that draws the same ones for both; and
     McNemar's exact test of which images either calls rightly, which counts films as independent.
-    Raises DataError where a run was not evaluated on the split, or the two not on the same images.
+    Raises DataError where a run was not evaluated on the split, or the two not on the same images,
+    UsageError for a split that no store has.
     """
-    suffix = "" if split == "test" else f"-{split}"
-    (a, threshold_a), (b, threshold_b) = (read_predictions(run, suffix) for run in (first, second))
+    if split not in SPLITS:
+        raise UsageError(
+            f"unknown split {split!r}", hint=f"one of {', '.join(SPLITS)}", code="unknown_split"
+        )
+    (a, threshold_a), (b, threshold_b) = (
+        (evaluated.predictions, evaluated.threshold)
+        for evaluated in (read_evaluation(run, split) for run in (first, second))
+    )
     if not a[_IDENTITY].equals(b[_IDENTITY]):
         raise DataError(
             f"was evaluated on other images than {first}",
@@ -95,25 +105,56 @@ def _metrics(
     )
 
 
-def read_predictions(run: Path, suffix: str) -> tuple[pd.DataFrame, float]:
-    """Predictions by name, and the threshold from which an image was called Pneumonia.
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` wrote of a run."""
 
-    `suffix` is that of the file names, as `-val`. Raises DataError where they are not there.
-    """
+    predictions: pd.DataFrame
+    """By name; with _IDENTITY and probability at the least."""
+    metrics: dict[str, Any]
+    threshold: float
+
+
+def read_evaluation(run: Path, split: str) -> Evaluation:
+    """Raises DataError where the run was not evaluated on the split, or its files are damaged."""
+    suffix = "" if split == "test" else f"-{split}"
     path = run / f"metrics{suffix}.json"
     try:
-        threshold = float(json.loads(path.read_text(encoding="utf-8"))["threshold"])
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+        threshold = float(metrics["threshold"])
         path = run / f"predictions{suffix}.csv"
         predictions = pd.read_csv(path, keep_default_na=False, dtype=dict.fromkeys(_IDENTITY, str))
-        return predictions.sort_values("name", ignore_index=True), threshold
+        _check(metrics, predictions[[*_IDENTITY, "probability"]])
+        return Evaluation(predictions.sort_values("name", ignore_index=True), metrics, threshold)
     except FileNotFoundError as error:
+        on = f" --split {split}" if split != "test" else ""
+        named = SHIPPED if run == evaluation_folder(SHIPPED_FOLDER) else run
         raise DataError(
             "the run was not evaluated on this split",
             path=path,
-            hint=f"cxrdiag eval --run {run}",
+            hint=f"cxrdiag eval --run {named}{on}",
             code="not_evaluated",
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        OverflowError,
+    ) as error:
         raise DataError(
             f"damaged: {error!r}", path=path, hint="evaluate it again", code="damaged_metrics"
         ) from error
+
+
+def _check(metrics: dict[str, Any], predictions: pd.DataFrame) -> None:
+    """Raise ValueError on what is no share, or no metric."""
+    shares = predictions["probability"].astype(np.float64)
+    if not (shares.between(0, 1).all() and 0 <= metrics["threshold"] <= 1):
+        raise ValueError("a probability, or the threshold, is not between 0 and 1")
+    for name in NAMES:
+        value = metrics.get(name)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if value is not None and not (is_number and 0 <= value <= 1):
+            raise ValueError(f"{name} is {value!r}")

@@ -17,12 +17,12 @@ from cxrdiag.errors import DataError, ModelError, UsageError
 from cxrdiag.evaluation.calibration import Float1D, expected_calibration_error, weights_at
 from cxrdiag.evaluation.figures import draw_confusion_matrix, draw_roc
 from cxrdiag.evaluation.metrics import compute_metrics, proportion, rates
-from cxrdiag.evaluation.report import Evaluated, write_report
+from cxrdiag.evaluation.report import Evaluated, check_findings, write_report
 from cxrdiag.files import write_file, write_json
 from cxrdiag.model.checkpoint import load_model
 from cxrdiag.model.classifier import NOTICE, ModelInfo
 from cxrdiag.model.probability import probability
-from cxrdiag.runs import model_name
+from cxrdiag.runs import INFO, model_name
 
 _COLUMNS = ["name", "label", "split", "patient", "subtype"]
 
@@ -51,6 +51,7 @@ def evaluate(
             hint=f"prepare it with --size {info.image_size}",
             code="image_size_mismatch",
         )
+    check_findings(store)  # before the look at test is counted
     part = Split(store, split, device)
     counted = {"test_evaluations": _count_evaluation(out)} if split == "test" else {}
     predictions = store.records.iloc[part.rows_N][_COLUMNS].reset_index(drop=True)
@@ -72,6 +73,7 @@ def evaluate(
             name: {"threshold": point.threshold, **rates(truth_N, p_N >= point.threshold)}
             for name, point in info.operating_points.items()
         },
+        **_identity(model, store),
         "trained_on_this_store": info.data_fingerprint == store.fingerprint,
         **counted,
         "notice": NOTICE,
@@ -90,6 +92,24 @@ def evaluate(
     evaluated = Evaluated(name, model, classifier, store, part.rows_N, predictions, metrics)
     write_report(out / f"report{suffix}.html", evaluated)
     return metrics
+
+
+def is_evaluated(model: Path, out: Path, store: Store, split: str) -> bool:
+    """Whether `out` holds an evaluation of this very model on this split of this very store."""
+    suffix = "" if split == "test" else f"-{split}"
+    try:
+        metrics = json.loads((out / f"metrics{suffix}.json").read_text(encoding="utf-8"))
+        return bool(_identity(model, store).items() <= metrics.items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False  # what is wrong with the model is said where it is loaded
+
+
+def _identity(model: Path, store: Store) -> dict[str, str]:
+    described = json.loads((model / INFO).read_text(encoding="utf-8"))
+    return {
+        "weights_sha256": described["weights_sha256"],
+        "data_fingerprint": store.fingerprint,
+    }
 
 
 def _calibration(

@@ -50,7 +50,8 @@ def lung_field(films: Iterable[NDArray[np.uint8]]) -> NDArray[np.bool_] | None:
         edge = {0, *parts_SS[0], *parts_SS[-1], *parts_SS[:, 0], *parts_SS[:, -1]}
         inside = [p for p in range(len(areas)) if p not in edge]
         lungs = [part for part in inside if _SMALLEST < areas[part] < _LARGEST]
-        if len(lungs) == 2:
+        middles = sorted(np.nonzero(parts_SS == part)[1].mean() / side for part in lungs)
+        if len(lungs) == 2 and middles[0] < 0.45 and middles[1] > 0.55:
             return np.asarray(np.isin(parts_SS, lungs))
     return None
 

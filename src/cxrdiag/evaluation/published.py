@@ -19,7 +19,7 @@ class Published:
     who: str
     where: str
     split: str
-    """`official split`, `re-split`, `tuned on test`, or that it is not known."""
+    """Whether it was the official one, as far as is known."""
     accuracy: float
     auroc: float | None = None
     sensitivity: float | None = None

@@ -6,6 +6,7 @@ Shapes: N images of the split, S side of a stored square.
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
 from dataclasses import dataclass
@@ -23,13 +24,14 @@ from cxrdiag.data.audit.shortcuts import WARN_FROM
 from cxrdiag.data.kaggle import NORMAL, PNEUMONIA
 from cxrdiag.data.negatives import DRAWN, SPOILT, negatives
 from cxrdiag.data.store import Store
+from cxrdiag.errors import DataError
 from cxrdiag.evaluation.charts import probabilities, reliability_diagram, roc, training
 from cxrdiag.evaluation.claim import filled_in
 from cxrdiag.evaluation.lung_field import lung_field, shares_inside
 from cxrdiag.evaluation.metrics import NAMES, PREVALENCES
 from cxrdiag.files import write_text
 from cxrdiag.model.cam import overlay
-from cxrdiag.model.classifier import NOTICE, Classifier
+from cxrdiag.model.classifier import DEFAULT_POINT, NOTICE, Classifier
 
 _SHOWN = 8
 """Films of each kind of error, at most."""
@@ -57,6 +59,35 @@ class Evaluated:
     metrics: dict[str, Any]
 
 
+def check_findings(store: Store) -> None:
+    """Raise DataError where store.json does not tell what a report tells of the data."""
+    try:
+        findings = store.info["findings"]
+        overlap = findings["train_test_overlap"]
+        told = [
+            overlap["patients"]["patients"],
+            *(overlap["bare_person_numbers"][name] for name in ("patients", "test_images")),
+            *(findings[f"duplicate{rest}"] for rest in ("_files", "s_with_conflicting_labels")),
+            findings["unknown_patient"],
+            *(len(findings[name]) for name in ("missing", "unreadable")),
+        ]
+        audit = findings.get("audit")
+        if audit is not None:
+            near, odd = audit["near_duplicates"], audit["odd"]
+            told += [near[name] for name in ("pairs", "across_splits", "strangers_near")]
+            told += [near["strangers"], *(len(odd[kind]) for kind in odd)]
+            told += [shortcut["auroc"] for shortcut in audit["shortcuts"]["told_by"]]
+        if not all(isinstance(number, int | float) for number in told):
+            raise TypeError("a count is no number")
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"damaged findings in store.json: {error!r}",
+            path=store.path,
+            hint="prepare it again",
+            code="damaged_store",
+        ) from error
+
+
 def write_report(path: Path, evaluated: Evaluated) -> None:
     """Write the page; the films in it are those of the store, and so are their licences."""
     environment = Environment(
@@ -73,6 +104,7 @@ def write_report(path: Path, evaluated: Evaluated) -> None:
         evaluated=evaluated,
         info=evaluated.classifier.info,
         m=evaluated.metrics,
+        used=DEFAULT_POINT,
         names=NAMES,
         prevalences=PREVALENCES,
         warn_from=WARN_FROM,
@@ -103,7 +135,7 @@ def _charts(evaluated: Evaluated) -> dict[str, Any]:
     if metrics["auroc"] is not None:
         drawn["roc"] = roc(predictions, metrics)
         drawn["reliability"] = reliability_diagram(predictions, metrics)
-    if (evaluated.model / "history.csv").is_file():
+    with contextlib.suppress(OSError, ValueError, KeyError):  # a report can do without
         drawn["training"] = training(pd.read_csv(evaluated.model / "history.csv"))
     return drawn
 
@@ -118,7 +150,8 @@ def _subtypes(evaluated: Evaluated) -> list[str]:
 def _failures(evaluated: Evaluated) -> list[tuple[str, list[dict[str, str]]]]:
     """Films that were called wrongly, the most confident first, and hits that nearly were not."""
     info, predictions = evaluated.classifier.info, evaluated.predictions
-    sure_N = predictions["logit"] / info.temperature - np.log(info.threshold / (1 - info.threshold))
+    threshold = np.clip(info.threshold, 1e-9, 1 - 1e-9)  # 0 and 1 have no logits
+    sure_N = predictions["logit"] / info.temperature - np.log(threshold / (1 - threshold))
     sick_N = predictions["label"] == PNEUMONIA
     called_N = predictions["probability"] >= info.threshold
     groups = {
@@ -142,7 +175,7 @@ def _pictures(evaluated: Evaluated, which: pd.Index[int]) -> list[dict[str, str]
         which, rows, images_BSS, evaluated.classifier.maps(images_BSS), strict=True
     ):
         record, answer = evaluated.store.records.iloc[row], evaluated.predictions.loc[place]
-        scale = _PICTURE / max(record["width"], record["height"])
+        scale = _PICTURE / max(record["width"], record["height"], 1)
         size = [max(1, round(record[side] * scale)) for side in ("width", "height")]
         film = Image.fromarray(image_SS).resize((size[0], size[1]), Image.Resampling.BILINEAR)
         called = answer["probability"] >= evaluated.classifier.info.threshold
@@ -182,12 +215,15 @@ def _lungs(evaluated: Evaluated) -> dict[str, Any] | None:
     rows = evaluated.rows_N[called_N]
     rows = np.sort(np.random.default_rng(0).permutation(rows)[:_MAPPED])
     shares = shares_inside(evaluated.classifier.maps(store.images_NSS[rows]), field_SS)
+    shares = shares[np.isfinite(shares)]
+    if not len(shares):
+        return None
     shown = Image.fromarray(np.where(field_SS, 230, 60).astype(np.uint8)).resize((112, 112))
     return {
         "n": len(shares),
-        "mean": float(np.nanmean(shares)),
-        "low": float(np.nanquantile(shares, 0.1)),
-        "high": float(np.nanquantile(shares, 0.9)),
+        "mean": float(shares.mean()),
+        "low": float(np.quantile(shares, 0.1)),
+        "high": float(np.quantile(shares, 0.9)),
         "chance": float(field_SS.mean()),
         "field": _embedded(shown),
     }
@@ -196,9 +232,10 @@ def _lungs(evaluated: Evaluated) -> dict[str, Any] | None:
 def _try_detector(evaluated: Evaluated) -> list[tuple[str, int, int]]:
     """Kind, pictures, and how many were refused: made of this split's films, or of nothing."""
     kinds = len(SPOILT) + len(DRAWN)
-    films_NSS = np.asarray(evaluated.store.images_NSS[evaluated.rows_N[:200]])
-    made_nSS, names = negatives(films_NSS, kinds * _PER_KIND, seed=1)
-    refused = evaluated.classifier.detect(made_nSS).film_scores_B < 0
+    rows = np.random.default_rng(0).permutation(evaluated.rows_N)[:200]
+    made_nSS, names = negatives(evaluated.store.images_NSS[rows], kinds * _PER_KIND, seed=1)
+    parts = [evaluated.classifier.detect(part) for part in np.array_split(made_nSS, kinds)]
+    refused = np.concatenate([part.film_scores_B for part in parts]) < 0
     counts = pd.Series(refused).groupby(names, sort=False).agg(["size", "sum"])
     return [(str(name), int(n), int(k)) for name, n, k in counts.itertuples()]
 
@@ -207,9 +244,9 @@ def _sheets(store: Store) -> dict[str, str]:
     """What the audit drew, embedded."""
     sheets = {}
     for name in ("near-duplicates.png", "odd.png"):
-        if (store.path / name).is_file():
-            with Image.open(store.path / name) as sheet:
-                sheets[name] = _embedded(sheet)
+        # There is none, or it is damaged.
+        with contextlib.suppress(OSError), Image.open(store.path / name) as sheet:
+            sheets[name] = _embedded(sheet)
     return sheets
 
 
@@ -217,6 +254,17 @@ def _made(model: Path) -> dict[str, Any]:
     """How the model was made, as far as its folder tells."""
     config, environment = model / "config.yaml", model / "environment.json"
     return {
-        "config": config.read_text(encoding="utf-8") if config.is_file() else None,
-        "environment": json.loads(environment.read_text()) if environment.is_file() else {},
+        "config": config.read_text(encoding="utf-8", errors="replace")
+        if config.is_file()
+        else None,
+        "environment": _read_json(environment),
     }
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """The document, or {} where there is none that can be read: a report can do without."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}

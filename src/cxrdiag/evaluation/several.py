@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from cxrdiag.errors import DataError, UsageError
-from cxrdiag.evaluation.compare import read_predictions
+from cxrdiag.evaluation.compare import read_evaluation
 from cxrdiag.evaluation.metrics import NAMES
+
+
+def refuse_few(runs: Sequence[Path]) -> None:
+    """Raise UsageError for fewer than two different runs."""
+    if len({run.resolve() for run in runs}) != len(runs) or len(runs) < 2:
+        raise UsageError(
+            "two different runs or more are needed for a mean and a deviation", code="few_runs"
+        )
 
 
 def summarise(runs: Sequence[Path], split: str = "test") -> dict[str, Any]:
@@ -20,27 +27,22 @@ def summarise(runs: Sequence[Path], split: str = "test") -> dict[str, Any]:
     for fewer than two runs, DataError where one was not evaluated on the split, or not on the same
     images as the first.
     """
-    if len({run.resolve() for run in runs}) != len(runs) or len(runs) < 2:
-        raise UsageError(
-            "two different runs or more are needed for a mean and a deviation", code="few_runs"
-        )
-    suffix = "" if split == "test" else f"-{split}"
-    first, _ = read_predictions(runs[0], suffix)
-    for run in runs[1:]:
-        predictions, _ = read_predictions(run, suffix)
-        if not predictions[["name", "label"]].equals(first[["name", "label"]]):
+    refuse_few(runs)
+    evaluated = [read_evaluation(run, split) for run in runs]
+    first = evaluated[0].predictions
+    for run, other in zip(runs, evaluated, strict=True):
+        if not other.predictions[["name", "label"]].equals(first[["name", "label"]]):
             raise DataError(
                 f"was evaluated on other images than {runs[0]}",
                 path=run,
                 hint="evaluate both on the same store",
                 code="different_images",
             )
-    found = [json.loads((run / f"metrics{suffix}.json").read_text("utf-8")) for run in runs]
     return {
         "split": split,
         "n": len(first),
         "runs": [str(run) for run in runs],
-        **{name: _summary([metrics.get(name) for metrics in found]) for name in NAMES},
+        **{name: _summary([one.metrics.get(name) for one in evaluated]) for name in NAMES},
     }
 
 

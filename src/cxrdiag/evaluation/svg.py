@@ -12,6 +12,10 @@ from markupsafe import Markup, escape
 _DOT = Markup(
     '<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="{:.1f}"><title>{}</title></circle>'
 )
+_DIAMOND = Markup(
+    '<path class="dot {0}" d="M{1:.1f} {2:.1f}m-{3:.1f} 0l{3:.1f} -{3:.1f}l{3:.1f} {3:.1f}'
+    'l-{3:.1f} {3:.1f}z"><title>{4}</title></path>'
+)
 _BAR = Markup('<rect class="bar {}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>')
 _SIDE, _LEFT, _BOTTOM, _TOP, _RIGHT = 320, 58, 46, 14, 14
 
@@ -50,7 +54,8 @@ class Chart:
         texts, radii = said or [""] * len(xs), sizes or [4.0] * len(xs)
         for x, y, text, radius in zip(xs, ys, texts, radii, strict=True):
             a, b = self._at(x, y)
-            self._drawn.append(_DOT.format(colour, a, b, radius, text))
+            shape = _DIAMOND if colour == "c2" else _DOT  # not told by its colour alone
+            self._drawn.append(shape.format(colour, a, b, radius, text))
         self._name(name, colour)
 
     def bars(

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +33,8 @@ from cxrdiag.runs import INFO, RESUME
 VERSION = 2
 """1 had neither operating points nor a detector."""
 WEIGHTS = "model.safetensors"
+_FAR = 1e4
+"""No sound mean, deviation of pixels or temperature is as far from 1."""
 _DETECTOR = "detector."
 """Before the names of the detector's tensors, among the network's."""
 
@@ -77,11 +78,19 @@ def load_model(folder: Path, device: torch.device) -> Classifier:
             hint="the two files must come from one training: copy both, or train again",
             code="weights_mismatch",
         )
+    for name, tensor in weights.items():
+        if tensor.is_complex() or not torch.isfinite(tensor).all():
+            raise ModelError(
+                f"{name} holds what is no number",
+                path=folder / WEIGHTS,
+                hint="train again",
+                code="non_finite_weights",
+            )
     with torch.device("meta"):  # takes no memory: what model.json says may be far from the weights
         network = ResNet(info.arch, width=info.width).eval()
     try:
         names = [field.name for field in dataclasses.fields(Detector)]
-        detector = Detector(**{name: weights.pop(_DETECTOR + name) for name in names})
+        detector = Detector(**{name: weights.pop(_DETECTOR + name).float() for name in names})
         network.load_state_dict(weights, assign=True)
         if not detector.fits(network):
             raise RuntimeError("the detector is another network's")
@@ -151,7 +160,15 @@ def _read_info(path: Path) -> tuple[ModelInfo, str]:
         info = ModelInfo(**{name: document[name] for name in names})
         _check(info)
         return info, str(document["weights_sha256"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        OverflowError,
+    ) as error:
         raise ModelError(f"damaged: {error!r}", path=path, code="damaged_model") from error
 
 
@@ -172,11 +189,11 @@ def _check(info: ModelInfo) -> None:
         "width": 1 <= info.width <= 1024,
         "image_size": 16 <= info.image_size <= 4096,
         "resolution": 16 <= info.resolution <= 4096,
-        "mean": math.isfinite(info.mean),
-        "std": 0 < info.std < math.inf,
+        "mean": abs(info.mean) <= _FAR,
+        "std": 1 / _FAR <= info.std <= _FAR,
         "threshold": 0 <= info.threshold <= 1,
-        "temperature": 0 < info.temperature < math.inf,
-        "prevalence": 0 < info.prevalence < 1,
+        "temperature": 1 / _FAR <= info.temperature <= _FAR,
+        "prevalence": 1e-6 <= info.prevalence <= 1 - 1e-6,
     }
     for name, is_sound in numbers.items():
         if not is_sound:
@@ -184,8 +201,11 @@ def _check(info: ModelInfo) -> None:
     needed = (DEFAULT_POINT, *UNCERTAIN)
     if not set(needed) <= set(info.operating_points):
         raise ValueError(f"not all of the operating points {', '.join(needed)}")
+    if info.threshold != info.operating_points[DEFAULT_POINT].threshold:
+        raise ValueError(f"threshold is not that of the operating point {DEFAULT_POINT}")
     for name, point in info.operating_points.items():
-        if not all(0 <= rate <= 1 for rate in dataclasses.astuple(point)):
+        rates = dataclasses.astuple(point)
+        if not all(not isinstance(rate, bool) and 0 <= rate <= 1 for rate in rates):
             raise ValueError(f"the operating point {name} is {point}")
 
 

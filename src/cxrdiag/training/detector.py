@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from cxrdiag.data.batches import Split
-from cxrdiag.data.negatives import negatives
+from cxrdiag.data.negatives import DRAWN, SPOILT, negatives
 from cxrdiag.data.shifts import draw_ways, shift_films
 from cxrdiag.model.classifier import Classifier
 from cxrdiag.model.detector import Detector
@@ -25,6 +25,8 @@ from cxrdiag.training.validation import Validation
 
 _MOST = 2000
 """Films that it is fitted to, and as many other pictures."""
+_FEWEST = 2 * (len(SPOILT) + len(DRAWN))
+"""Other pictures, however few films there are: two of every kind."""
 _REFUSED, _UNLIKE = 0.005, 0.02
 """Share of the shifted copies of validation films that are refused; of the films themselves that
 count as unlike those of training."""
@@ -45,7 +47,8 @@ def fit_detector(classifier: Classifier, train: Split, validation: Validation) -
     ways_NK = draw_ways(len(chosen), 1)[:, 0]
     for rows in torch.arange(len(chosen)).split(_BATCH):
         films_BSS = train.images(chosen[rows]).cpu()
-        others_BSS, _ = negatives(films_BSS.numpy(), len(rows), seed=int(rows[0]))
+        n = max(len(rows), _FEWEST)
+        others_BSS, _ = negatives(films_BSS.numpy(), n, seed=int(rows[0]))
         films.append(films_BSS)
         others.append(torch.from_numpy(others_BSS))
         shifted.append(shift_films(films_BSS, ways_NK[rows.numpy()]))
