@@ -193,7 +193,7 @@ def test_a_store_with_other_findings_is_one_clear_error(
     if isinstance(findings, dict) and findings:
         findings = {**small_store.info["findings"], **findings}
     store = dataclasses.replace(small_store, info={**small_store.info, "findings": findings})
-    with pytest.raises(DataError, match="damaged findings"):
+    with pytest.raises(DataError, match="its findings"):
         evaluate(own_run, store, "test", CPU)
     assert not (own_run / "test_evaluations.json").exists()
 

@@ -109,6 +109,30 @@ def open_store(path: Path) -> Store:
     return Store(path, images, records, info)
 
 
+def check_findings(store: Store) -> None:
+    """Raise DataError where store.json does not tell what `prepare` found."""
+    try:
+        findings = store.info["findings"]
+        overlap = findings["train_test_overlap"]
+        told = [
+            overlap["patients"]["patients"],
+            *(overlap["bare_person_numbers"][name] for name in ("patients", "test_images")),
+            *(findings[f"duplicate{rest}"] for rest in ("_files", "s_with_conflicting_labels")),
+            findings["unknown_patient"],
+            *(len(findings[name]) for name in ("missing", "unreadable")),
+        ]
+        audit = findings.get("audit")
+        if audit is not None:
+            near, odd = audit["near_duplicates"], audit["odd"]
+            told += [near[name] for name in ("pairs", "across_splits", "strangers_near")]
+            told += [near["strangers"], *(len(odd[kind]) for kind in odd)]
+            told += [shortcut["auroc"] for shortcut in audit["shortcuts"]["told_by"]]
+        if not all(isinstance(number, int | float) for number in told):
+            raise TypeError("a count is no number")
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _damaged(store.path, f"its findings: {error!r}") from error
+
+
 def read_records(table: bytes) -> pd.DataFrame:
     """The rows of a records.csv."""
     return pd.read_csv(

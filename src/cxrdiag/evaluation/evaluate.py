@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from cxrdiag.data.batches import Split
 from cxrdiag.data.kaggle import PNEUMONIA
-from cxrdiag.data.store import SPLITS, Store
+from cxrdiag.data.store import SPLITS, Store, check_findings
 from cxrdiag.errors import DataError, ModelError, UsageError
 from cxrdiag.evaluation.calibration import Float1D, expected_calibration_error, weights_at
 from cxrdiag.evaluation.figures import draw_confusion_matrix, draw_roc
 from cxrdiag.evaluation.metrics import compute_metrics, proportion, rates
-from cxrdiag.evaluation.report import Evaluated, check_findings, write_report
+from cxrdiag.evaluation.report import Evaluated, write_report
 from cxrdiag.files import write_file, write_json
 from cxrdiag.model.checkpoint import load_model
 from cxrdiag.model.classifier import NOTICE, ModelInfo

@@ -24,7 +24,6 @@ from cxrdiag.data.audit.shortcuts import WARN_FROM
 from cxrdiag.data.kaggle import NORMAL, PNEUMONIA
 from cxrdiag.data.negatives import DRAWN, SPOILT, negatives
 from cxrdiag.data.store import Store
-from cxrdiag.errors import DataError
 from cxrdiag.evaluation.charts import probabilities, reliability_diagram, roc, training
 from cxrdiag.evaluation.claim import filled_in
 from cxrdiag.evaluation.lung_field import lung_field, shares_inside
@@ -57,35 +56,6 @@ class Evaluated:
     """Of the split, in the store."""
     predictions: pd.DataFrame
     metrics: dict[str, Any]
-
-
-def check_findings(store: Store) -> None:
-    """Raise DataError where store.json does not tell what a report tells of the data."""
-    try:
-        findings = store.info["findings"]
-        overlap = findings["train_test_overlap"]
-        told = [
-            overlap["patients"]["patients"],
-            *(overlap["bare_person_numbers"][name] for name in ("patients", "test_images")),
-            *(findings[f"duplicate{rest}"] for rest in ("_files", "s_with_conflicting_labels")),
-            findings["unknown_patient"],
-            *(len(findings[name]) for name in ("missing", "unreadable")),
-        ]
-        audit = findings.get("audit")
-        if audit is not None:
-            near, odd = audit["near_duplicates"], audit["odd"]
-            told += [near[name] for name in ("pairs", "across_splits", "strangers_near")]
-            told += [near["strangers"], *(len(odd[kind]) for kind in odd)]
-            told += [shortcut["auroc"] for shortcut in audit["shortcuts"]["told_by"]]
-        if not all(isinstance(number, int | float) for number in told):
-            raise TypeError("a count is no number")
-    except (KeyError, TypeError, AttributeError) as error:
-        raise DataError(
-            f"damaged findings in store.json: {error!r}",
-            path=store.path,
-            hint="prepare it again",
-            code="damaged_store",
-        ) from error
 
 
 def write_report(path: Path, evaluated: Evaluated) -> None:
