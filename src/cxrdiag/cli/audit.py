@@ -11,13 +11,15 @@ from cxrdiag.cli.options import STORE, Data, Json
 def audit(data: Data = STORE, json: Json = False) -> None:
     """Show what may mislead a network: shortcuts to the class, near-duplicates, odd images.
 
-    `prepare` has sought them; of a store that was prepared with --no-audit they are sought now.
+    `prepare` has sought them; of a store that was prepared with --no-audit they are sought now,
+    but for how the files were stored.
     """
     from cxrdiag.cli.console import print_json
     from cxrdiag.data.audit.report import audit as look
-    from cxrdiag.data.store import open_store
+    from cxrdiag.data.store import check_findings, open_store
 
     store = open_store(data)
+    check_findings(store)
     findings = store.info["findings"].get("audit")
     if findings is None:
         findings = look(store.images_NSS, store.records, data)
