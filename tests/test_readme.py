@@ -36,8 +36,8 @@ def test_among_others_the_results_of_best_are_the_committed_ones():
 def test_the_answer_of_the_shipped_model_has_its_threshold():
     model = json.loads((SHIPPED_FOLDER / "model.json").read_text(encoding="utf-8"))
     low, high = (model["operating_points"][name]["threshold"] for name in UNCERTAIN)
-    said = f"called Pneumonia from {model['threshold']:.3f}, uncertain from {low:.3f} to {high:.3f}"
-    assert f"│ {said} " in README
+    said = f"Normal below {low:.3f}, Pneumonia from {high:.3f}, uncertain between, "
+    assert f"│ {said}threshold {model['threshold']:.3f} " in README
 
 
 def test_the_evaluation_of_the_shipped_model_is_that_of_its_metrics(

@@ -18,7 +18,8 @@ INFO, RESUME = "model.json", "resume.safetensors"
 
 def newest_run(runs: Path = RUNS) -> Path:
     """The run in `runs` whose model was finished last. Raises ModelError when there is none."""
-    return _newest(runs, INFO, "no trained model is there", "train one first: cxrdiag train")
+    hint = "train one: cxrdiag train; or take the one in the package: --run shipped"
+    return _newest(runs, INFO, "no trained model is there", hint)
 
 
 def find_model(run: Path | str | None = None, runs: Path = RUNS) -> Path:

@@ -149,7 +149,7 @@ def test_no_run_at_all(tmp_path: Path, small_store, monkeypatch, cxrdiag_command
     assert outcome.code == 4
     assert outcome.err.splitlines() == [
         "error: runs: no trained model is there",
-        "       train one first: cxrdiag train",
+        "       train one: cxrdiag train; or take the one in the package: --run shipped",
     ]
 
 

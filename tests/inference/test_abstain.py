@@ -23,9 +23,9 @@ def shipped() -> Predictor:
 @pytest.mark.parametrize(
     ("remedy", "spoilt"),
     [
-        ("turned by half a turn", lambda film: film[::-1, ::-1]),
-        ("turned to the left", lambda film: np.rot90(film, -1)),
-        ("turned to the right", np.rot90),
+        ("rotated by 180 degrees", lambda film: film[::-1, ::-1]),
+        ("rotated by 90 degrees anticlockwise", lambda film: np.rot90(film, -1)),
+        ("rotated by 90 degrees clockwise", np.rot90),
         ("with black and white exchanged", lambda film: 255 - film),
     ],
 )
@@ -37,7 +37,7 @@ def test_what_would_help_is_said(
         Image.fromarray(picture).save(tmp_path / "spoilt.png")
         diagnosis = shipped.diagnose(tmp_path / "spoilt.png")
         assert diagnosis.abstained
-        assert diagnosis.reason == f"{NOT_A_FILM}; {remedy} it would"
+        assert diagnosis.reason == f"{NOT_A_FILM}; {remedy} it would look like one"
         assert not shipped.diagnose(film).abstained
 
 

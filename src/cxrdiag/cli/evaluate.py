@@ -52,9 +52,13 @@ def evaluate(
     if json:
         print_json({"run": str(out), **metrics})
         return
-    show_metrics(out, metrics)
     if not metrics["trained_on_this_store"]:
-        err.print("note: this is not the store that the model was trained on")
+        err.print(
+            "warning: this is not the store that the model was trained on; whether its films were "
+            "among those of training is not known, and if they were, this says nothing",
+            soft_wrap=True,
+        )
+    show_metrics(out, metrics)
 
 
 _SHORT = {"sensitivity": "sens.", "specificity": "spec.", "brier": "Brier"}

@@ -38,12 +38,12 @@ def models(json: Json = False) -> None:
         ]
         for row in rows
     ]
-    columns = ["model", "trained by", "films", "accuracy", "95 % interval", "AUROC"]
+    columns = ["model", "trained by", "test films", "accuracy", "95 % interval", "AUROC"]
     out.print(table("", columns, shown))
     if trained:
         out.print("cxrdiag predict takes the newest run, the last one here; --run another")
     elif folders:
-        out.print("cxrdiag predict takes it until there is a run here: cxrdiag train")
+        out.print("cxrdiag predict uses it until there is a run of your own: cxrdiag train")
     else:
         err.print("no model here; train one: cxrdiag train")
 

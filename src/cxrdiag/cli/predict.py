@@ -125,15 +125,21 @@ def _print_people(
         out.print(Panel(_card(diagnoses[0], model, info), expand=False))
     elif diagnoses:
         rows = [
-            [d.file, in_words(d), "-" if d.probability is None else f"{d.probability:.3f}"]
+            [
+                d.file,
+                in_words(d) + " (!)" * bool(d.warning),
+                "-" if d.probability is None else f"{d.probability:.3f}",
+            ]
             for d in diagnoses
         ]
         out.print(table("", ["file", "answer", "probability"], rows))
         point = f"operating point {diagnoses[0].operating_point}"
         out.print(f"called Pneumonia from {info.threshold:.3f}, {point}", soft_wrap=True)
         for d in diagnoses:
-            for text in filter(None, (d.reason, d.warning)):
-                out.print(f"{d.file}: {text}", soft_wrap=True)
+            if d.reason:
+                out.print(f"{d.file}: {d.reason}", soft_wrap=True)
+            if d.warning:
+                out.print(f"(!) {d.file}: {d.warning}", soft_wrap=True)
     if len(diagnoses) + len(failures) > 1:
         refused = sum(d.abstained for d in diagnoses)
         out.print(
@@ -161,7 +167,8 @@ def _card(diagnosis: Diagnosis, model: str, info: ModelInfo) -> str:
         lines += [
             f"probability {p:.3f} where {info.prevalence:.0%} of films show pneumonia, "
             f"{at_prevalence(p, info.prevalence, _RARE):.3f} where {_RARE:.0%} do",
-            f"called Pneumonia from {point.threshold:.3f}, uncertain from {low:.3f} to {high:.3f}",
+            f"Normal below {low:.3f}, Pneumonia from {high:.3f}, uncertain between, "
+            f"threshold {point.threshold:.3f}",
             f"operating point {diagnosis.operating_point}, on shifted validation films of",
             f"  sensitivity {point.sensitivity:.2f} and specificity {point.specificity:.2f}",
         ]

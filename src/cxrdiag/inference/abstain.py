@@ -18,9 +18,9 @@ UNLIKE = (
 )
 NOT_A_FILM = "it does not look like an upright frontal chest X-ray"
 _REMEDIES: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
-    "turned by half a turn": lambda image_SS: image_SS[::-1, ::-1],
-    "turned to the left": np.rot90,
-    "turned to the right": lambda image_SS: np.rot90(image_SS, -1),
+    "rotated by 180 degrees": lambda image_SS: image_SS[::-1, ::-1],
+    "rotated by 90 degrees anticlockwise": np.rot90,
+    "rotated by 90 degrees clockwise": lambda image_SS: np.rot90(image_SS, -1),
     "with black and white exchanged": lambda image_SS: 255 - image_SS,
 }
 _SURE = 1.0
@@ -39,4 +39,4 @@ def why_not(classifier: Classifier, image_SS: NDArray[np.uint8]) -> str:
     best = int(scores.argmax())
     if scores[best] < _SURE:
         return NOT_A_FILM
-    return f"{NOT_A_FILM}; {list(_REMEDIES)[best]} it would"
+    return f"{NOT_A_FILM}; {list(_REMEDIES)[best]} it would look like one"

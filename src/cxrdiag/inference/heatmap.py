@@ -33,6 +33,8 @@ def write_heatmap(path: Path, image: Path, map_hw: NDArray[np.float32], caption:
     draw = ImageDraw.Draw(picture)
     font, small = ImageFont.load_default(14), ImageFont.load_default(11)
     draw.text((8, shape[1] + 6), caption, "white", font)
-    for line, text in enumerate(("red speaks for pneumonia, blue against", NOTICE)):
+    for line, text in enumerate(
+        ("red speaks for pneumonia, blue against: coarse, a region and not a finding", NOTICE)
+    ):
         draw.text((8, shape[1] + 26 + 16 * line), text, "#bbbbbb", small)
     write_file(path, picture.save)
