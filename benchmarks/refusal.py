@@ -19,7 +19,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from accuracy import provenance
-from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
 import cxrdiag
@@ -27,6 +26,7 @@ from cxrdiag.data.batches import Split
 from cxrdiag.data.image import find_images, read_image
 from cxrdiag.data.negatives import SPOILT
 from cxrdiag.data.store import Store, open_store
+from cxrdiag.evaluation.metrics import proportion
 from cxrdiag.model.classifier import Classifier
 from cxrdiag.training.detector import fit_detector
 from cxrdiag.training.environment import describe_environment
@@ -98,8 +98,7 @@ def refused(scores: np.ndarray) -> dict:
 def share(are: np.ndarray) -> dict:
     """How many are, with the Wilson interval of their share."""
     k, n = int(are.sum()), len(are)
-    low, high = binomtest(k, n).proportion_ci(0.95, method="wilson")
-    return {"n": n, "k": k, "share": k / n, "share_ci95": [float(low), float(high)]}
+    return {"n": n, "k": k, **proportion("share", k, n)}
 
 
 def other_origin(store: Store) -> np.ndarray:

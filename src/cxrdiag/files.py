@@ -12,6 +12,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+DAMAGED = (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError)
+"""What reading a JSON document, and its fields, may raise where somebody has changed it."""
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON document, or {} where there is none to read: for callers who can do without."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
 
 def fsync(path: Path) -> None:
     """Force a file's bytes, or a folder's entries, to the disk."""

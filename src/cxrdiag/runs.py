@@ -46,6 +46,11 @@ def evaluation_folder(model: Path, runs: Path = RUNS) -> Path:
     return runs / SHIPPED if model == SHIPPED_FOLDER else model
 
 
+def of_split(name: str, split: str) -> str:
+    """What a file of an evaluation is called: metrics.json of test, metrics-val.json of val."""
+    return name if split == "test" else name.replace(".", f"-{split}.")
+
+
 def newest_interrupted_run(runs: Path = RUNS) -> Path:
     """The run in `runs` that was interrupted last. Raises ModelError when there is none."""
     return _newest(runs, RESUME, "no interrupted training is there", "name it with --run")

@@ -13,7 +13,7 @@ from cxrdiag.errors import UsageError
 
 def evaluate(
     more: Annotated[
-        list[Path] | None, typer.Argument(metavar="[RUN]...", help="More runs, after --runs.")
+        list[Path] | None, typer.Argument(metavar="RUN", help="More runs, after --runs.")
     ] = None,
     run: Run = None,
     runs_: Annotated[
@@ -104,6 +104,7 @@ def show_metrics(run: Path, metrics: dict[str, Any]) -> None:
     from cxrdiag.cli.console import out, table, with_interval
     from cxrdiag.evaluation.metrics import NAMES, PREVALENCES
     from cxrdiag.model.classifier import DEFAULT_POINT
+    from cxrdiag.runs import of_split
 
     subtypes = [key.removesuffix("_sensitivity") for key in metrics if key.endswith("_sensitivity")]
     names = NAMES | {
@@ -156,9 +157,9 @@ def show_metrics(run: Path, metrics: dict[str, Any]) -> None:
         f"{metrics['unlike_training']:.1%}",
         soft_wrap=True,
     )
-    suffix = "" if metrics["split"] == "test" else f"-{metrics['split']}"
-    files = ("metrics{}.json", "predictions{}.csv", "confusion{}.png", "roc{}.png", "report{}.html")
-    there = [name.format(suffix) for name in files if (run / name.format(suffix)).exists()]
+    files = ("metrics.json", "predictions.csv", "confusion.png", "roc.png", "report.html")
+    named = [of_split(name, metrics["split"]) for name in files]
+    there = [name for name in named if (run / name).exists()]
     out.print(f"{run}: {', '.join(there)}", soft_wrap=True)
     if (count := metrics.get("test_evaluations", 1)) > 1:
         out.print(f"evaluated on test {count} times; choose nothing by it")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import sys
 from pathlib import Path
 from typing import Any
 
 from cxrdiag.cli.options import Json
+from cxrdiag.files import read_json
 
 _MODEL = {"recipe": str, "seed": int, "arch": str, "width": int, "resolution": int}
 _METRICS = ("n", "accuracy", "accuracy_ci95", "auroc", "auroc_ci95", "test_evaluations")
@@ -50,7 +50,8 @@ def models(json: Json = False) -> None:
 
 def _describe(folder: Path) -> dict[str, Any]:
     """What model.json and, where it was evaluated on test, metrics.json say; else None."""
-    model, metrics = (_read(folder / name) for name in ("model.json", "metrics.json"))
+    # What is wrong with a damaged one `predict` says.
+    model, metrics = (read_json(folder / name) for name in ("model.json", "metrics.json"))
     described = {name: model.get(name) for name in _MODEL}
     if any(type(described[name]) is not kind for name, kind in _MODEL.items()):
         described = dict.fromkeys(_MODEL)
@@ -68,12 +69,3 @@ def _is_number(value: Any) -> bool:
 
 def _is_interval(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """The document, or {} where there is none to read: `predict` says what is wrong with it."""
-    try:
-        document = jsonlib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}

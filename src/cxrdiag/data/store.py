@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cxrdiag.data.kaggle import PNEUMONIA
-from cxrdiag.errors import DataError
+from cxrdiag.errors import DataError, UsageError
 
 VERSION = 1
 SPLITS = ("train", "val", "test")
@@ -107,6 +107,14 @@ def open_store(path: Path) -> Store:
     if len(records) != len(images):
         raise _damaged(path, f"{len(records)} records, {len(images)} images")
     return Store(path, images, records, info)
+
+
+def check_split(name: str) -> None:
+    """Raise UsageError for a split that no store has."""
+    if name not in SPLITS:
+        raise UsageError(
+            f"unknown split {name!r}", hint=f"one of {', '.join(SPLITS)}", code="unknown_split"
+        )
 
 
 def check_findings(store: Store) -> None:

@@ -63,8 +63,8 @@ def filled_in(
     """Each item with what the tool knows of it; None where a person must fill it in."""
     counts = store.records["split"].value_counts()
     sizes = ", ".join(f"{counts.get(split, 0)} {split}" for split in SPLITS)
-    findings = store.info.get("findings", {})
-    gone = len(findings.get("missing", [])) + len(findings.get("unreadable", []))
+    findings = store.info["findings"]
+    gone = len(findings["missing"]) + len(findings["unreadable"])
     known = {
         1: "a residual network classifies chest X-rays",
         9: f"whole films as gray squares of {info.image_size} pixels, brought to "

@@ -17,11 +17,12 @@ from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
 from cxrdiag.data.kaggle import PNEUMONIA
-from cxrdiag.data.store import SPLITS
-from cxrdiag.errors import DataError, UsageError
+from cxrdiag.data.store import check_split
+from cxrdiag.errors import DataError
 from cxrdiag.evaluation.calibration import Float1D
 from cxrdiag.evaluation.metrics import NAMES, clusters, resamples
-from cxrdiag.runs import SHIPPED, SHIPPED_FOLDER, evaluation_folder
+from cxrdiag.files import DAMAGED
+from cxrdiag.runs import SHIPPED, SHIPPED_FOLDER, evaluation_folder, of_split
 
 _IDENTITY = ["name", "label", "patient"]
 
@@ -35,10 +36,7 @@ def compare(first: Path, second: Path, split: str = "test", seed: int = 0) -> di
     Raises DataError where a run was not evaluated on the split, or the two not on the same images,
     UsageError for a split that no store has.
     """
-    if split not in SPLITS:
-        raise UsageError(
-            f"unknown split {split!r}", hint=f"one of {', '.join(SPLITS)}", code="unknown_split"
-        )
+    check_split(split)
     (a, threshold_a), (b, threshold_b) = (
         (evaluated.predictions, evaluated.threshold)
         for evaluated in (read_evaluation(run, split) for run in (first, second))
@@ -117,12 +115,11 @@ class Evaluation:
 
 def read_evaluation(run: Path, split: str) -> Evaluation:
     """Raises DataError where the run was not evaluated on the split, or its files are damaged."""
-    suffix = "" if split == "test" else f"-{split}"
-    path = run / f"metrics{suffix}.json"
+    path = run / of_split("metrics.json", split)
     try:
         metrics = json.loads(path.read_text(encoding="utf-8"))
         threshold = float(metrics["threshold"])
-        path = run / f"predictions{suffix}.csv"
+        path = run / of_split("predictions.csv", split)
         predictions = pd.read_csv(path, keep_default_na=False, dtype=dict.fromkeys(_IDENTITY, str))
         _check(metrics, predictions[[*_IDENTITY, "probability"]])
         return Evaluation(predictions.sort_values("name", ignore_index=True), metrics, threshold)
@@ -135,14 +132,7 @@ def read_evaluation(run: Path, split: str) -> Evaluation:
             hint=f"cxrdiag eval --run {named}{on}",
             code="not_evaluated",
         ) from error
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-        OverflowError,
-    ) as error:
+    except DAMAGED as error:
         raise DataError(
             f"damaged: {error!r}", path=path, hint="evaluate it again", code="damaged_metrics"
         ) from error

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from cxrdiag.data.batches import Split
 from cxrdiag.data.kaggle import PNEUMONIA
-from cxrdiag.data.store import SPLITS, Store, check_findings
-from cxrdiag.errors import DataError, ModelError, UsageError
+from cxrdiag.data.store import Store, check_findings, check_split
+from cxrdiag.errors import DataError, ModelError
 from cxrdiag.evaluation.calibration import Float1D, expected_calibration_error, weights_at
 from cxrdiag.evaluation.figures import draw_confusion_matrix, draw_roc
 from cxrdiag.evaluation.metrics import compute_metrics, proportion, rates
@@ -22,7 +22,7 @@ from cxrdiag.files import write_file, write_json
 from cxrdiag.model.checkpoint import load_model
 from cxrdiag.model.classifier import NOTICE, ModelInfo
 from cxrdiag.model.probability import probability
-from cxrdiag.runs import INFO, model_name
+from cxrdiag.runs import INFO, model_name, of_split
 
 _COLUMNS = ["name", "label", "split", "patient", "subtype"]
 
@@ -37,10 +37,7 @@ def evaluate(
     test_evaluations.json: a test set that is looked at often is no longer one. Raises DataError
     where split, store and model do not fit, UsageError for a split that no store has.
     """
-    if split not in SPLITS:
-        raise UsageError(
-            f"unknown split {split!r}", hint=f"one of {', '.join(SPLITS)}", code="unknown_split"
-        )
+    check_split(split)
     out = out or model
     classifier = load_model(model, device)
     info = classifier.info
@@ -58,8 +55,7 @@ def evaluate(
     predictions["logit"] = classifier.split_logits(part)
     predictions["probability"] = probability(predictions["logit"], info.temperature)
     detected = classifier.split_detect(part)
-    suffix = "" if split == "test" else f"-{split}"
-    path = out / f"metrics{suffix}.json"
+    path = out / of_split("metrics.json", split)
     truth_N = (predictions["label"] == PNEUMONIA).to_numpy()
     p_N = predictions["probability"].to_numpy()
     metrics = {
@@ -79,26 +75,25 @@ def evaluate(
         "notice": NOTICE,
     }
     write_file(
-        out / f"predictions{suffix}.csv",
+        out / of_split("predictions.csv", split),
         lambda temporary: predictions.to_csv(temporary, index=False, lineterminator="\n"),
     )
     if metrics["auroc"] is not None:
-        draw_roc(out / f"roc{suffix}.png", predictions, metrics)
+        draw_roc(out / of_split("roc.png", split), predictions, metrics)
     else:
-        (out / f"roc{suffix}.png").unlink(missing_ok=True)  # that of an earlier evaluation
-    draw_confusion_matrix(out / f"confusion{suffix}.png", metrics)
+        (out / of_split("roc.png", split)).unlink(missing_ok=True)  # that of an earlier evaluation
+    draw_confusion_matrix(out / of_split("confusion.png", split), metrics)
     write_json(path, metrics)
     name = model_name(model)
     evaluated = Evaluated(name, model, classifier, store, part.rows_N, predictions, metrics)
-    write_report(out / f"report{suffix}.html", evaluated)
+    write_report(out / of_split("report.html", split), evaluated)
     return metrics
 
 
 def is_evaluated(model: Path, out: Path, store: Store, split: str) -> bool:
     """Whether `out` holds an evaluation of this very model on this split of this very store."""
-    suffix = "" if split == "test" else f"-{split}"
     try:
-        metrics = json.loads((out / f"metrics{suffix}.json").read_text(encoding="utf-8"))
+        metrics = json.loads((out / of_split("metrics.json", split)).read_text(encoding="utf-8"))
         return bool(_identity(model, store).items() <= metrics.items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False  # what is wrong with the model is said where it is loaded

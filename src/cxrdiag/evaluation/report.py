@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import io
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from cxrdiag.evaluation.charts import probabilities, reliability_diagram, roc, t
 from cxrdiag.evaluation.claim import filled_in
 from cxrdiag.evaluation.lung_field import lung_field, shares_inside
 from cxrdiag.evaluation.metrics import NAMES, PREVALENCES
-from cxrdiag.files import write_text
+from cxrdiag.files import read_json, write_text
 from cxrdiag.model.cam import overlay
 from cxrdiag.model.classifier import DEFAULT_POINT, NOTICE, Classifier
 
@@ -227,14 +226,5 @@ def _made(model: Path) -> dict[str, Any]:
         "config": config.read_text(encoding="utf-8", errors="replace")
         if config.is_file()
         else None,
-        "environment": _read_json(environment),
+        "environment": read_json(environment),
     }
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """The document, or {} where there is none that can be read: a report can do without."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return document if isinstance(document, dict) else {}

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from cxrdiag.errors import ModelError
-from cxrdiag.files import write_file, write_json
+from cxrdiag.files import DAMAGED, write_file, write_json
 from cxrdiag.model.classifier import (
     DEFAULT_POINT,
     UNCERTAIN,
@@ -160,15 +160,7 @@ def _read_info(path: Path) -> tuple[ModelInfo, str]:
         info = ModelInfo(**{name: document[name] for name in names})
         _check(info)
         return info, str(document["weights_sha256"])
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-        OverflowError,
-    ) as error:
+    except (OSError, *DAMAGED) as error:
         raise ModelError(f"damaged: {error!r}", path=path, code="damaged_model") from error
 
 
