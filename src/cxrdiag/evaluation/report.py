@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from cxrdiag.data.negatives import DRAWN, SPOILT, negatives
 from cxrdiag.data.store import Store
 from cxrdiag.evaluation.charts import probabilities, reliability_diagram, roc, training
 from cxrdiag.evaluation.claim import filled_in
+from cxrdiag.evaluation.elsewhere import REFUSED, WARNED, Measured
 from cxrdiag.evaluation.lung_field import lung_field, shares_inside
 from cxrdiag.evaluation.metrics import NAMES, PREVALENCES
 from cxrdiag.files import read_json, write_text
@@ -66,7 +68,7 @@ def write_report(path: Path, evaluated: Evaluated) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": _number, "interval": _interval}
+    environment.filters |= {"number": _number, "interval": _interval, "measured": _measured}
     page = environment.get_template("report.html.jinja").render(
         notice=NOTICE,
         version=__version__,
@@ -82,6 +84,8 @@ def write_report(path: Path, evaluated: Evaluated) -> None:
         failures=_failures(evaluated),
         lungs=_lungs(evaluated),
         detector=_try_detector(evaluated),
+        refused=REFUSED,
+        warned=WARNED,
         sheets=_sheets(evaluated.store),
         made=_made(evaluated.model),
         claim=filled_in(evaluated.classifier.info, evaluated.metrics, evaluated.store),
@@ -96,6 +100,10 @@ def _number(value: float | None) -> str:
 def _interval(metrics: dict[str, Any], name: str) -> str:
     interval = metrics.get(f"{name}_ci95")
     return "–" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
+
+
+def _measured(rows: Sequence[Measured]) -> list[tuple[str, int, int]]:
+    return [(row.what, row.n, row.k) for row in rows]
 
 
 def _charts(evaluated: Evaluated) -> dict[str, Any]:

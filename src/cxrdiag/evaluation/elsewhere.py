@@ -1,0 +1,29 @@
+"""What refusing and warning gave on pictures that no training saw: from `benchmarks/results`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How many of a kind of picture it happened to."""
+
+    what: str
+    k: int
+    n: int
+
+
+REFUSED = (
+    Measured("test films refused", 0, 624),
+    Measured("pictures of 14 other kinds refused", 1616, 1627),
+    Measured("skulls, projected from a CT, the worst of these kinds, refused", 54, 60),
+)
+"""The shipped model, by `benchmarks/refusal.py`."""
+WARNED = (
+    Measured("test films warned of", 6, 624),
+    Measured("films of another origin, most of adults, warned of", 35, 69),
+    Measured("the same, refused", 5, 69),
+    Measured("the same, answered without a warning", 29, 69),
+)
+"""Recipe `default`, trained without these 69, by `benchmarks/other_origin.py`."""

@@ -1,0 +1,26 @@
+"""What a report tells of refusing and warning is what the benchmarks measured."""
+
+import json
+from pathlib import Path
+
+from cxrdiag.evaluation.elsewhere import REFUSED, WARNED
+
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
+
+
+def test_the_shares_of_pictures_refused() -> None:
+    found = json.loads((RESULTS / "refusal.json").read_text())
+    kinds = found["kinds"].values()
+    worst = min(kinds, key=lambda row: row["share"])
+    rows = [found["films_refused"], found["others_refused"], worst]
+    assert [(m.k, m.n) for m in REFUSED] == [(row["k"], row["n"]) for row in rows]
+    assert f"of {len(kinds)} other kinds" in REFUSED[1].what
+
+
+def test_the_shares_of_films_warned_of() -> None:
+    found = json.loads((RESULTS / "other_origin.json").read_text())
+    others = found["other origin"]
+    names = ("warned of", "refused", "answered without a warning")
+    rows = [found["test films"]["warned of"], *(others[name] for name in names)]
+    assert [(m.k, m.n) for m in WARNED] == [(row["k"], row["n"]) for row in rows]
+    assert sum(row["k"] for row in others.values()) == others["refused"]["n"]
