@@ -44,7 +44,7 @@ constraints: ## write constraints.txt anew, from the latest releases
 	@set -e; work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; \
 	echo "== installing the latest releases into a temporary environment: 2 to 5 GB, some minutes"; \
 	$(PYTHON) -m venv "$$work/venv"; \
-	"$$work/venv/bin/python" -m pip --disable-pip-version-check -q install '.[test,dev,download]'; \
+	"$$work/venv/bin/python" -m pip --disable-pip-version-check -q install '.[test,dev,dicom,download]'; \
 	"$$work/venv/bin/python" -m pip --disable-pip-version-check freeze --all --exclude-editable \
 	    --exclude cxrdiag --exclude pip > "$$work/frozen"; \
 	if grep -nE '@|\+' "$$work/frozen"; then \

@@ -184,7 +184,7 @@ def test_only_bad_files(desk: Path, cxrdiag_command) -> None:
     (desk / "text.jpeg").write_text("no picture")
     outcome = cxrdiag_command("predict", "text.jpeg")
     assert outcome.code == 3
-    assert outcome.err == "error: text.jpeg: not a JPEG or PNG image\n"
+    assert outcome.err == "error: text.jpeg: not a JPEG, PNG, TIFF, WebP, BMP or DICOM file\n"
 
 
 def test_a_map_for_each_file_even_where_names_agree(

@@ -1,4 +1,4 @@
-"""Any JPEG or PNG becomes the gray square computed by hand; anything else is one clear error."""
+"""Any image becomes the gray square computed by hand; anything else is one clear error."""
 
 from __future__ import annotations
 
@@ -20,14 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.nn import functional as F
 
-from cxrdiag.data.image import (
-    Encoding,
-    decode,
-    find_images,
-    image_encoding,
-    image_size,
-    read_image,
-)
+from cxrdiag.data.image import Encoding, find_images, read_image, read_picture
 from cxrdiag.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -40,6 +33,19 @@ WIDE = RNG.integers(0, 65536, (N, N), dtype=np.uint16)
 WIDE[0, :5] = 0, 128, 129, 257, 65535
 INDEX = RNG.integers(0, 4, (N, N), dtype=np.uint8)
 PALETTE = np.array([(255, 0, 0), (0, 255, 0), (0, 0, 255), (200, 200, 200)], np.uint8)
+
+
+def decode(data: bytes, size: int) -> NDArray[np.uint8]:
+    return read_picture(data, size).pixels_SS
+
+
+def image_size(data: bytes) -> tuple[int, int]:
+    picture = read_picture(data, 8)
+    return picture.width, picture.height
+
+
+def image_encoding(data: bytes) -> Encoding:
+    return read_picture(data, 8).encoding
 
 
 def encode(image: Image.Image, fmt: str = "PNG", **options: Any) -> bytes:
@@ -253,10 +259,22 @@ PNG = encode(Image.fromarray(RGB), exif=_exif(6))
     ("data", "code", "message"),
     [
         (b"", "unsupported_format", "the file is empty"),
-        (b"name,label\nx.png,Normal\n", "unsupported_format", "not a JPEG or PNG image"),
-        (encode(Image.fromarray(GRAY), "GIF"), "unsupported_format", "not a JPEG or PNG image"),
-        (encode(Image.fromarray(GRAY), "TIFF"), "unsupported_format", "not a JPEG or PNG image"),
-        (JPEG[:20], "unsupported_format", "not a JPEG or PNG image"),
+        (
+            b"name,label\nx.png,Normal\n",
+            "unsupported_format",
+            "not a JPEG, PNG, TIFF, WebP, BMP or DICOM",
+        ),
+        (
+            encode(Image.fromarray(GRAY), "GIF"),
+            "unsupported_format",
+            "not a JPEG, PNG, TIFF, WebP, BMP or DICOM",
+        ),
+        (
+            encode(Image.fromarray(GRAY), "PPM"),
+            "unsupported_format",
+            "not a JPEG, PNG, TIFF, WebP, BMP or DICOM",
+        ),
+        (JPEG[:20], "unreadable_image", "damaged image: it"),
         (JPEG[: len(JPEG) // 2], "unreadable_image", "damaged image"),
         (PNG[: len(PNG) // 2], "unreadable_image", "damaged image"),
     ],
@@ -335,13 +353,21 @@ def test_decoding_in_threads_leaves_the_warning_filters_alone() -> None:
 
 
 def test_images_are_found_sorted_whatever_the_case_of_their_suffix(tmp_path: Path) -> None:
-    wanted = ["a/b/x.JPEG", "a/y.png", "b.jpg", "c.PNG"]
-    for name in [*wanted, "a/._y.png", ".hidden.png", "notes.txt", "scan.dcm", "jpeg"]:
+    wanted = ["a/b/x.JPEG", "a/y.png", "b.jpg", "c.PNG", "scan.DCM", "scan.tif"]
+    for name in [*wanted, "a/._y.png", ".hidden.png", "notes.txt", "jpeg"]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"")
     (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
     (tmp_path / "folder.png").mkdir()
     assert [p.relative_to(tmp_path).as_posix() for p in find_images(tmp_path)] == wanted
+
+
+def test_dicom_files_are_found_that_have_no_suffix_or_a_number_for_one(tmp_path: Path) -> None:
+    dicom = bytes(128) + b"DICM"
+    for name in ("IM0001", "1.2.840.10008.77", "DICM.txt", "1.2.840.x7"):
+        (tmp_path / name).write_bytes(dicom)
+    (tmp_path / "IM0002").write_bytes(bytes(132))
+    assert [p.name for p in find_images(tmp_path)] == ["1.2.840.10008.77", "IM0001"]
 
 
 def test_a_folder_that_cannot_be_listed_is_not_an_empty_one(tmp_path: Path) -> None:

@@ -270,7 +270,7 @@ def test_a_few_lost_files_are_left_out_and_listed(tmp_path: Path) -> None:
         {
             "name": "person5_virus_5.png",
             "code": "unsupported_format",
-            "message": "not a JPEG or PNG image",
+            "message": "not a JPEG, PNG, TIFF, WebP, BMP or DICOM file",
         },
         {
             "name": "person7_virus_7.png",

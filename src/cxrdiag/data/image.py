@@ -1,29 +1,29 @@
 """One image file of any format becomes one gray uint8 square: the only decoder there is.
 
-`prepare` and `predict` both call `decode`, so a file gives a model the same pixels, to the
-bit, whichever way it comes in.
+`prepare` and `predict` both call `read_picture`, so a file gives a model the same pixels, to the
+bit, whichever way it comes in. Only the formats below are opened, whatever a file's name says.
 """
 
 from __future__ import annotations
 
 import os
 import struct
-import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 
+from cxrdiag.data.quiet import quiet
 from cxrdiag.errors import DataError
 
-FORMATS = ("JPEG", "PNG")
-IMAGE_SUFFIXES = frozenset({".jpeg", ".jpg", ".png"})
+FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP")
+"""Pillow's names; DICOM besides."""
+IMAGE_SUFFIXES = frozenset(
+    {".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".dcm", ".dicom"}
+)
 """What is looked for in a folder; a file named outright may have any suffix."""
 _UPRIGHT = {  # EXIF orientation -> what turns the stored picture upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -34,9 +34,12 @@ _UPRIGHT = {  # EXIF orientation -> what turns the stored picture upright
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_FILTERS = threading.Lock()
+_MARKS = (b"\xff\xd8\xff", b"\x89PNG", b"II*\0", b"MM\0*", b"RIFF", b"BM")
+"""What a file of these formats begins with, however damaged the rest."""
 MAX_PIXELS = 100_000_000
 """A chest film scanned at 0.1 mm has 15 million; more than this is refused before it is decoded."""
+MAX_BYTES = 256 * 2**20
+"""Of a file, or of a deflated one when inflated: MAX_PIXELS of 16 bits are 191 MiB."""
 
 
 def find_images(folder: Path) -> list[Path]:
@@ -59,66 +62,24 @@ def find_images(folder: Path) -> list[Path]:
         Path(parent) / name
         for parent, _, names in os.walk(folder, onerror=refuse)
         for name in names
-        if not name.startswith(".")
-        and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
-        and os.path.isfile(os.path.join(parent, name))  # not a link to nowhere
+        if not name.startswith(".") and _looks_like_image(os.path.join(parent, name))
     )
 
 
-def read_image(path: Path, size: int) -> NDArray[np.uint8]:
-    """Read one file: `decode` of its bytes, and the same errors, with the path in them."""
-    return decode(read_bytes(path), size, path)
-
-
-def read_bytes(path: Path) -> bytes:
-    """The file's bytes. Raises DataError when they cannot be read."""
+def _looks_like_image(path: str) -> bool:
+    """By its suffix; where there is none, or but a number, by the mark that DICOM files have."""
+    suffix = os.path.splitext(path)[1].lower()
+    if not os.path.isfile(path):  # a link to nowhere
+        return False
+    if suffix in IMAGE_SUFFIXES:
+        return True
+    if suffix[1:].strip("0123456789"):
+        return False
     try:
-        return path.read_bytes()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise DataError(reason, path=path, code="unreadable_file") from error
-
-
-def decode(data: bytes, size: int, path: Path | str = "image") -> NDArray[np.uint8]:
-    """Decode a JPEG or PNG of any mode to gray.
-
-    Returns uint8 (size, size), 0 black to 255 white: turned upright by its EXIF orientation,
-    colour as ITU-R 601 luma, transparency over black, 16 bits scaled to 8. The whole frame is kept
-    and its aspect ratio is not: a square crop would cut off lung, and padding would put into the
-    picture how wide the film was. Large JPEGs are decoded at a reduced DCT scale, never below
-    `size`. Raises DataError (`unreadable_image`, `unsupported_format`, `image_too_large`).
-    """
-    try:
-        with _open(data) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise _too_large(f"{width} x {height} pixels", path)
-            image.draft("L", (size, size))
-            image.load()
-            turn = _turn(image)
-            gray = _to_gray(image if turn is None else image.transpose(turn))
-    except Image.DecompressionBombError as error:  # Pillow's own limit, higher than ours
-        raise _too_large("the picture", path) from error
-    except UnidentifiedImageError as error:
-        what = "the file is empty" if not data else "not a JPEG or PNG image"
-        raise DataError(what, path=path, code="unsupported_format") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        # Pillow reports a broken file as any of these.
-        raise DataError(
-            f"damaged image: {error}",
-            path=path,
-            hint="open it in a viewer, or export it again",
-            code="unreadable_image",
-        ) from error
-    return np.asarray(gray.resize((size, size), Image.Resampling.BILINEAR))
-
-
-def image_size(data: bytes) -> tuple[int, int]:
-    """Width and height in pixels of the upright picture; for data that `decode` takes."""
-    with _open(data) as image:
-        width, height = image.size
-        lying = _turn(image) in (_UPRIGHT[5], _UPRIGHT[6], _UPRIGHT[7], _UPRIGHT[8])
-        return (height, width) if lying else (width, height)
+        with open(path, "rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -126,42 +87,129 @@ class Encoding:
     """How a file holds its picture."""
 
     mode: str
-    """Pillow's: L, RGB, RGBA, P, I;16, ..."""
+    """Pillow's: L, RGB, RGBA, P, I;16, ...; or DICOM."""
     coarseness: float
-    """Mean of JPEG's quantisation table for gray: the larger, the lower the quality; PNG has 0."""
+    """Mean of JPEG's quantisation table for gray: the larger, the lower the quality; others, 0."""
 
 
-def image_encoding(data: bytes) -> Encoding:
-    """The encoding of data that `decode` takes."""
-    with _open(data) as image:
-        tables = getattr(image, "quantization", None) or {}
-        first = tables.get(0, [0])
-        return Encoding(image.mode, sum(first) / len(first))
+@dataclass(frozen=True)
+class Picture:
+    """What a file shows, and how it holds it."""
+
+    pixels_SS: NDArray[np.uint8]
+    """0 black to 255 white."""
+    width: int
+    """Pixels of the upright picture in the file."""
+    height: int
+    encoding: Encoding
+
+
+def read_image(path: Path, size: int) -> NDArray[np.uint8]:
+    """Read one file: the pixels of `read_picture`, and its errors."""
+    return read_picture(read_bytes(path), size, path).pixels_SS
+
+
+def read_bytes(path: Path) -> bytes:
+    """The file's bytes. Raises DataError when they cannot be read, or are more than MAX_BYTES."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DataError(reason, path=path, code="unreadable_file") from error
+    if len(data) > MAX_BYTES:
+        message = f"more than the limit of {MAX_BYTES // 2**20} MiB"
+        raise DataError(message, path=path, code="image_too_large")
+    return data
+
+
+def read_picture(data: bytes, size: int, path: Path | str = "image") -> Picture:
+    """Decode a file of any mode to a gray square (size, size).
+
+    It is turned upright by its EXIF orientation; colour becomes ITU-R 601 luma, transparency lies
+    over black, 16 bits are scaled to 8; a DICOM file is shown as `cxrdiag.data.dicom` says. The
+    whole frame is kept and its aspect ratio is not: a square crop would cut off lung, and padding
+    would put into the picture how wide the film was. Large JPEGs are decoded at a reduced DCT
+    scale, never below `size`. Raises DataError: `unreadable_image`, `unsupported_format`,
+    `unsupported_pixels`, `several_pictures`, `image_too_large`, and those of `read_dicom`.
+    """
+    if is_dicom(data):
+        # Half a second of imports that nobody needs who has no DICOM files.
+        from cxrdiag.data.dicom import read_dicom
+
+        gray = Image.fromarray(read_dicom(data, path))
+        (width, height), encoding = gray.size, Encoding("DICOM", 0)
+    else:
+        gray, (width, height), encoding = _read_other(data, size, path)
+    pixels_SS = np.asarray(gray.resize((size, size), Image.Resampling.BILINEAR))
+    return Picture(pixels_SS, width, height, encoding)
+
+
+def is_dicom(data: bytes) -> bool:
+    """Whether it is a DICOM file: with its preamble or, as old ones are, without."""
+    little = data[:2] in (b"\x02\x00", b"\x08\x00") and data[3:4] == b"\0"
+    return data[128:132] == b"DICM" or little or data[:3] == b"\x00\x08\x00"
+
+
+def _read_other(
+    data: bytes, size: int, path: Path | str
+) -> tuple[Image.Image, tuple[int, int], Encoding]:
+    """The gray picture, perhaps smaller than it is in the file, its size there, its encoding."""
+    try:
+        with _open(data) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise _too_large(f"{width} x {height} pixels", path)
+            # A camera puts a preview behind a JPEG (MPO); of others, nobody knows which is meant.
+            if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
+                hint = "export the one that is meant"
+                message = "several pictures in one file, or an animated one"
+                raise DataError(message, path=path, hint=hint, code="several_pictures")
+            encoding = Encoding(image.mode, _coarseness(image))
+            image.draft("L", (size, size))
+            with quiet():
+                image.load()
+            turn = _turn(image)
+            gray = _to_gray(image, path)
+            upright = gray if turn is None else gray.transpose(turn)
+    except Image.DecompressionBombError as error:  # Pillow's own limit, higher than ours
+        raise _too_large("the picture", path) from error
+    except (DataError, MemoryError):
+        raise
+    except Exception as error:  # Pillow raises nearly anything of a file that is damaged
+        if isinstance(error, UnidentifiedImageError) and not data.startswith(_MARKS):
+            what = "not a JPEG, PNG, TIFF, WebP, BMP or DICOM file" if data else "the file is empty"
+            raise DataError(what, path=path, code="unsupported_format") from error
+        # Not its words: they may hold what the file says.
+        why = "it ends too early" if "truncated" in str(error) else "it cannot be decoded"
+        raise DataError(
+            f"damaged image: {why}",
+            path=path,
+            hint="open it in a viewer, or export it again",
+            code="unreadable_image",
+        ) from error
+    is_lying = turn in (_UPRIGHT[5], _UPRIGHT[6], _UPRIGHT[7], _UPRIGHT[8])
+    return upright, (height, width) if is_lying else (width, height), encoding
+
+
+def _coarseness(image: Image.Image) -> float:
+    tables = getattr(image, "quantization", None) or {}
+    first = tables.get(0, [0])
+    return float(sum(first) / len(first))
 
 
 def _open(data: bytes) -> Image.Image:
-    with _quiet():
+    with quiet():  # of a size that is refused, of a damaged EXIF block
         return Image.open(BytesIO(data), formats=FORMATS)
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:
     # Not ImageOps.exif_transpose: it writes the EXIF block anew, and fails where that is damaged.
-    with _quiet():
+    with quiet():
         try:
             return _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
         except (struct.error, SyntaxError, ValueError, TypeError, KeyError, OSError):
             return None  # a damaged block says nothing; the film itself may be sound
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without Pillow's warnings: of a size that `decode` refuses, of a damaged EXIF block.
-
-    Warning filters are the process's and not the thread's, hence the lock.
-    """
-    with _FILTERS, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def _too_large(what: str, path: Path | str) -> DataError:
@@ -169,12 +217,31 @@ def _too_large(what: str, path: Path | str) -> DataError:
     return DataError(message, path=path, code="image_too_large")
 
 
-def _to_gray(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16-bit PNG; convert("L") would clip at 255
-        wide = np.asarray(image).astype(np.float64)
-        return Image.fromarray(np.rint(wide / 257.0).astype(np.uint8))
+def _to_gray(image: Image.Image, path: Path | str) -> Image.Image:
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
+        return _from_16_bits(image)  # convert("L") would clip at 255
+    if image.mode in ("I", "F"):
+        raise DataError(
+            "pixels of 32 bits, of which black and white are not known",
+            path=path,
+            hint="export it with 8 or 16 bits",
+            code="unsupported_pixels",
+        )
     if image.has_transparency_data:
         image = image.convert("RGBA")
         black = Image.new("RGBA", image.size, (0, 0, 0, 255))
         image = Image.alpha_composite(black, image)
     return image.convert("L")
+
+
+def _from_16_bits(image: Image.Image) -> Image.Image:
+    tags = getattr(image, "tag_v2", {})
+    bits = tags.get(TiffImagePlugin.BITSPERSAMPLE, (16,))[0]
+    # By a table: as floating point numbers a large film would take a gigabyte.
+    shown = np.rint(np.arange(65536) * (255 / (2**bits - 1))).clip(0, 255).astype(np.uint8)
+    if (
+        tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0
+    ):  # 0 is white; Pillow lets 16 bits be
+        shown = 255 - shown
+    wide = np.asarray(image).astype(np.uint16, copy=False)
+    return Image.fromarray(np.stack([shown[row] for row in wide]))

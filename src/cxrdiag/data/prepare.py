@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cxrdiag.data.audit.report import audit
-from cxrdiag.data.image import Encoding, decode, image_encoding, image_size, read_bytes
+from cxrdiag.data.image import Encoding, Picture, read_bytes, read_picture
 from cxrdiag.data.kaggle import Record, bare_normal_number, bare_person_number, read_dataset
 from cxrdiag.data.split import assign_splits, drop_shared_numbers, train_test_overlap
 from cxrdiag.data.store import COLUMNS, FILES, SHEETS, VERSION, Store, open_store, read_records
@@ -171,11 +170,11 @@ def _write_images(
             if isinstance(result, DataError):
                 unreadable.append(Unreadable(record.name, result.code, result.message))
             else:
-                pixels_SS, fact, encoding = result
-                file.write(pixels_SS.tobytes())
+                picture, fact = result
+                file.write(picture.pixels_SS.tobytes())
                 kept.append(record)
                 facts.append(fact)
-                encodings.append(encoding)
+                encodings.append(picture.encoding)
             progress(done, len(records))
         # NumPy pads its header so that another count fits in the same place.
         file.seek(0)
@@ -188,7 +187,7 @@ def _write_header(file: BinaryIO, n: int, size: int) -> None:
     np.lib.format.write_array_header_1_0(file, header)
 
 
-_Result = tuple[NDArray[np.uint8], FileFacts, Encoding] | DataError
+_Result = tuple[Picture, FileFacts] | DataError
 
 
 def _decode_all(records: Sequence[Record], size: int) -> Iterator[tuple[Record, _Result]]:
@@ -202,9 +201,8 @@ def _decode_all(records: Sequence[Record], size: int) -> Iterator[tuple[Record, 
 def _read(record: Record, size: int) -> _Result:
     try:
         data = read_bytes(record.path)
-        pixels_SS = decode(data, size, record.path)
-        facts = FileFacts(*image_size(data), len(data), _sha256(data))
-        return pixels_SS, facts, image_encoding(data)
+        picture = read_picture(data, size, record.path)
+        return picture, FileFacts(picture.width, picture.height, len(data), _sha256(data))
     except DataError as error:
         return error
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from cxrdiag.data.image import image_size, read_bytes, read_image
+from cxrdiag.data.image import read_bytes, read_picture
 from cxrdiag.files import write_file
 from cxrdiag.model.cam import overlay
 from cxrdiag.model.classifier import NOTICE
@@ -23,10 +23,10 @@ def write_heatmap(path: Path, image: Path, map_hw: NDArray[np.float32], caption:
 
     `map_hw` is in logits (`class_activation_map`): red speaks for pneumonia, blue against.
     """
-    width, height = image_size(read_bytes(image))
-    scale = SIDE / max(width, height)
-    shape = (max(1, round(width * scale)), max(1, round(height * scale)))
-    gray = Image.fromarray(read_image(image, SIDE)).resize(shape, Image.Resampling.BILINEAR)
+    film = read_picture(read_bytes(image), SIDE, image)
+    scale = SIDE / max(film.width, film.height)
+    shape = (max(1, round(film.width * scale)), max(1, round(film.height * scale)))
+    gray = Image.fromarray(film.pixels_SS).resize(shape, Image.Resampling.BILINEAR)
     overlaid = Image.fromarray(overlay(np.asarray(gray), map_hw))
     picture = Image.new("RGB", (max(SIDE, shape[0]), shape[1] + _STRIP), "black")
     picture.paste(overlaid, ((picture.width - shape[0]) // 2, 0))

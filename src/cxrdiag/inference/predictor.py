@@ -120,7 +120,7 @@ class Predictor:
         try:
             if path.is_dir():
                 find_images(path)  # there are none, or it cannot be listed
-                return Failure(str(path), "no_images", "no JPEG or PNG image in this folder")
+                return Failure(str(path), "no_images", "no image in this folder")
             return read_image(path, self.classifier.info.image_size)
         except DataError as error:
             message = "; ".join(filter(None, (error.message, error.hint)))

@@ -1,0 +1,102 @@
+"""JPEG, JPEG-LS and JPEG 2000 codestreams of up to 16 bits, as a DICOM file holds them.
+
+Of codecs that live in the optional package imagecodecs (BSD-3-Clause), which wraps libjpeg-turbo,
+CharLS and OpenJPEG. A picture's size is read before any of them is let near it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.uid import (
+    JPEG2000,
+    UID,
+    JPEG2000Lossless,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+)
+
+from cxrdiag.errors import DataError
+
+_CODEC = {
+    JPEGExtended12Bit: "jpeg8",
+    JPEGLossless: "jpeg8",
+    JPEGLosslessSV1: "jpeg8",
+    JPEGLSLossless: "jpegls",
+    JPEGLSNearLossless: "jpegls",
+    JPEG2000Lossless: "jpeg2k",
+    JPEG2000: "jpeg2k",
+}
+_SIZ = b"\xff\x4f\xff\x51"
+"""Start of a JPEG 2000 codestream and the marker of its size (ISO/IEC 15444-1, A.5.1)."""
+_NO_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
+_NOT_A_FRAME = frozenset({0xC4, 0xC8, 0xCC})
+"""DHT, JPG and DAC: between the markers that start a frame (ISO/IEC 10918-1, B.1.1.3)."""
+
+
+def decode_codestream(frame: bytes, syntax: UID, shape: tuple[int, int]) -> NDArray[Any]:
+    """Decode one frame: (H, W), or (H, W, 3) of RGB.
+
+    `shape` is what the file says of H and W. Raises DataError: `missing_codec` where the codec is
+    not installed or there is none, `unreadable_dicom` where the codestream is damaged or another's.
+    """
+    codec = _CODEC.get(syntax)
+    if codec is None:
+        raise DataError(
+            "a DICOM file of a transfer syntax that is not read",
+            hint="export it uncompressed, or as PNG",
+            code="missing_codec",
+        )
+    try:
+        import imagecodecs
+    except ImportError as error:
+        raise DataError(
+            f"a compressed DICOM file ({syntax.name})",
+            hint="pip install 'cxrdiag[dicom]' brings what reads it",
+            code="missing_codec",
+        ) from error
+    if codestream_size(frame) not in ((*shape, 1), (*shape, 3)):
+        raise _damaged("its codestream is of another size than it says")
+    try:
+        pixels: NDArray[Any] = getattr(imagecodecs, f"{codec}_decode")(frame)
+    except Exception as error:  # each codec has errors of its own
+        raise _damaged("its codestream cannot be decoded") from error
+    if pixels.shape[:2] != shape or pixels.dtype.itemsize > 2:
+        raise _damaged("its codestream is of another size than it says")
+    return np.ascontiguousarray(pixels)
+
+
+def codestream_size(frame: bytes) -> tuple[int, int, int] | None:
+    """Rows, columns and components, or None where it does not tell."""
+    if not frame.startswith(b"\xff\xd8"):
+        at = frame.find(_SIZ, 0, 4096)  # after the boxes of a JP2 file, where there are any
+        if at < 0:
+            return None
+        sizes = [int.from_bytes(frame[at + i : at + i + 4], "big") for i in (8, 12, 16, 20)]
+        return (
+            sizes[1] - sizes[3],
+            sizes[0] - sizes[2],
+            int.from_bytes(frame[at + 40 : at + 42], "big"),
+        )
+    at = 2
+    while at + 9 < len(frame) and frame[at] == 0xFF:
+        marker, length = frame[at + 1], int.from_bytes(frame[at + 2 : at + 4], "big")
+        is_frame = 0xC0 <= marker <= 0xCF and marker not in _NOT_A_FRAME
+        if is_frame or marker == 0xF7:  # 0xF7 of JPEG-LS (ISO/IEC 14495-1, C.2.2)
+            rows, columns = (int.from_bytes(frame[at + i : at + i + 2], "big") for i in (5, 7))
+            return rows, columns, frame[at + 9]
+        at += 1 if marker == 0xFF else 2 if marker in _NO_LENGTH else 2 + length
+    return None
+
+
+def _damaged(what: str) -> DataError:
+    return DataError(
+        f"damaged DICOM file: {what}",
+        hint="open it in a viewer, or export it again",
+        code="unreadable_dicom",
+    )

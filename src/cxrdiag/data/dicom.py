@@ -1,0 +1,299 @@
+"""A DICOM file becomes the gray picture that it is meant to be shown as.
+
+From what is stored to what is shown (PS3.3 C.7.6.3, C.11.1 and C.11.2; PS3.4 N.2): modality LUT or
+rescale, then VOI LUT or window, then inverted where 0 is white. Colour becomes ITU-R 601 luma.
+Overlays, annotations and presentation states are left out, and so is the pixel spacing: the aspect
+ratio of a film is not kept anyway. Nothing that a file says of a patient leaves this module, in a
+message or otherwise.
+
+Shapes: H rows, W columns, V values that a stored pixel can have, 2 to 65,536.
+"""
+
+from __future__ import annotations
+
+import zlib
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pydicom import Dataset, dcmread
+from pydicom.dataset import FileMetaDataset
+from pydicom.encaps import get_frame
+from pydicom.filereader import read_dataset, read_preamble
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi
+from pydicom.tag import BaseTag, Tag
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+    RLELossless,
+)
+
+from cxrdiag.data.codestream import decode_codestream
+from cxrdiag.data.image import MAX_BYTES, MAX_PIXELS
+from cxrdiag.data.quiet import quiet
+from cxrdiag.errors import DataError
+
+RADIOGRAPHY = frozenset({"CR", "DX", "DR", "RG", "OT", "SC", ""})
+"""Modalities: plain radiographs, and what may be one (PS3.3 C.7.3.1.1.1)."""
+CHEST = ("CHEST", "THORA", "TORA", "LUNG")
+"""What a body part examined is called where it is the chest, in several languages."""
+LATERAL = frozenset({"LL", "RL", "LAT", "LATERAL", "LLO", "RLO", "LLAT", "RLAT"})
+"""View positions, oblique ones too (PS3.3 C.8.1.1.1, C.8.11.5)."""
+LATERAL_CODES = frozenset(
+    # Lateral, right lateral, left lateral; as SNOMED RT and as SNOMED CT (PS3.16 CID 4010).
+    {"R-10236", "R-10232", "R-10228", "399067008", "399198007", "399173006"}
+)
+_CORE = frozenset({JPEGBaseline8Bit, RLELossless})
+"""Compressed, and read without the extra."""
+_NEEDED = (
+    *("Modality", "BodyPartExamined", "ViewPosition", "ViewCodeSequence", "PatientOrientation"),
+    *("SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames"),
+    *("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
+    *("PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept"),
+    *("ModalityLUTSequence", "VOILUTSequence", "WindowCenter", "WindowWidth", "VOILUTFunction"),
+    *(
+        f"{c}PaletteColorLookupTable{what}"
+        for c in ("Red", "Green", "Blue")
+        for what in ("Descriptor", "Data")
+    ),
+    *("PixelData", "FloatPixelData", "DoubleFloatPixelData"),
+)
+"""What is read; the rest of a file is passed over, and never held."""
+
+
+def read_dicom(data: bytes, path: Path | str) -> NDArray[np.uint8]:
+    """The picture of a DICOM file: uint8 (H, W), 0 black to 255 white.
+
+    Of several windows or VOI LUTs the first is taken; without one, the gray levels run from the
+    lowest to the highest value that the picture has, padding aside, which is shown black. Raises
+    DataError: `not_a_radiograph`, `not_a_chest`, `not_frontal` (by the file's own tags),
+    `several_pictures`, `no_picture`, `image_too_large`, `unsupported_pixels`, `missing_codec`,
+    `unreadable_dicom`.
+    """
+    try:
+        with quiet():
+            dataset = _parse(data)
+            _refuse_others(dataset)
+            return _shown(dataset)
+    except DataError as error:
+        raise DataError(error.message, path=path, hint=error.hint, code=error.code) from None
+    except Exception as error:  # pydicom raises nearly anything of a file that is damaged
+        if isinstance(error, MemoryError):
+            raise
+        # Not its words: they hold what the file says.
+        raise _damaged(path=path) from None
+
+
+def _damaged(
+    what: str = "its data elements or pixels cannot be read", path: Path | str | None = None
+) -> DataError:
+    hint = "open it in a viewer, or export it again"
+    return DataError(f"damaged DICOM file: {what}", path=path, hint=hint, code="unreadable_dicom")
+
+
+def _parse(data: bytes) -> Dataset:
+    stream = BytesIO(data)
+    read_preamble(stream, force=True)
+    meta = read_dataset(stream, False, True, stop_when=lambda tag, *_: tag.group != 2)
+    rest = data[stream.tell() :]
+    syntax = meta.get("TransferSyntaxUID")
+    tags: list[BaseTag | int] = [Tag(keyword) for keyword in _NEEDED]
+    if syntax is None:
+        # Guessed from the first data element, which is not to name another syntax by then.
+        if rest[:2] == b"\x02\x00":
+            raise _damaged("its meta information cannot be read")
+        dataset: Dataset = dcmread(BytesIO(rest), force=True, specific_tags=tags)
+        implicit, little = dataset.original_encoding
+        plain = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+        syntax = ImplicitVRLittleEndian if implicit else plain
+    else:
+        if syntax == DeflatedExplicitVRLittleEndian:
+            rest, syntax = _inflate(rest), ExplicitVRLittleEndian
+        implicit, little = syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian
+        dataset = read_dataset(BytesIO(rest), implicit, little, specific_tags=tags)
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = syntax
+    return dataset
+
+
+def _inflate(deflated: bytes) -> bytes:
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    plain = inflater.decompress(deflated, MAX_BYTES)
+    if inflater.unconsumed_tail:
+        what = f"inflated it has more than {MAX_BYTES // 2**20} MiB"
+        raise DataError(what, code="image_too_large")
+    return plain
+
+
+def _refuse_others(dataset: Dataset) -> None:
+    """Raise DataError where the tags tell that it is no frontal film of a chest."""
+    hint = "where the tag is wrong, export the picture as PNG"
+
+    def refuse(what: str, keyword: str, code: str) -> DataError:
+        return DataError(f"{what}, as its tag {keyword} tells", hint=hint, code=code)
+
+    if _text(dataset, "Modality") not in RADIOGRAPHY:
+        raise refuse("not a radiograph", "Modality", "not_a_radiograph")
+    part = _text(dataset, "BodyPartExamined")
+    if part and ("SPINE" in part or not any(name in part for name in CHEST)):
+        raise refuse("not of the chest", "BodyPartExamined", "not_a_chest")
+    if _text(dataset, "ViewPosition") in LATERAL:
+        raise refuse("not a frontal view", "ViewPosition", "not_frontal")
+    codes = {_text(item, "CodeValue") for item in dataset.get("ViewCodeSequence") or ()}
+    if codes & LATERAL_CODES:
+        raise refuse("not a frontal view", "ViewCodeSequence", "not_frontal")
+    # The rows of a frontal film run to the patient's left or right, not to the front or back.
+    if _text(dataset, "PatientOrientation")[:1] in ("A", "P"):
+        raise refuse("not a frontal view", "PatientOrientation", "not_frontal")
+
+
+def _text(dataset: Dataset, keyword: str) -> str:
+    value = dataset.get(keyword)
+    first = value[0] if isinstance(value, list) or (hasattr(value, "append") and value) else value
+    return str(first or "").strip().upper()
+
+
+def _shown(dataset: Dataset) -> NDArray[np.uint8]:
+    if "PixelData" not in dataset:
+        if "FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset:
+            raise _unsupported("pixels that are no integers")
+        raise DataError("a DICOM file without a picture", code="no_picture")
+    frames = int(dataset.get("NumberOfFrames") or 1)
+    if frames != 1:
+        hint = "export the one that is meant"
+        raise DataError(f"{frames} pictures in one file", hint=hint, code="several_pictures")
+    for keyword in ("Rows", "Columns", "BitsAllocated", "PhotometricInterpretation"):
+        if not dataset.get(keyword):
+            raise _damaged(f"{keyword} is missing")
+    if dataset.Rows * dataset.Columns > MAX_PIXELS:
+        raise _too_large(f"{dataset.Columns} x {dataset.Rows} pixels")
+    if dataset.BitsAllocated not in (8, 16):
+        raise _unsupported(f"{dataset.BitsAllocated} bits a pixel")
+    photometric = str(dataset.PhotometricInterpretation)
+    dataset.setdefault("SamplesPerPixel", 1)
+    dataset.setdefault("PixelRepresentation", 0)
+    stored = _stored(dataset)
+    if photometric in ("MONOCHROME1", "MONOCHROME2") and stored.ndim == 2:
+        return _gray(dataset, stored, inverted=photometric == "MONOCHROME1")
+    if photometric == "PALETTE COLOR" and stored.ndim == 2:
+        stored = apply_color_lut(stored, dataset)
+        bits = 8 * stored.itemsize
+    else:
+        bits = int(dataset.get("BitsStored") or dataset.BitsAllocated)
+    if stored.ndim != 3 or stored.dtype.kind != "u":
+        raise _unsupported("pixels of this photometric interpretation")
+    rgb_HW3 = (stored[..., :3] >> max(bits - 8, 0)).astype(np.uint8)
+    return np.asarray(Image.fromarray(rgb_HW3).convert("L"))
+
+
+def _stored(dataset: Dataset) -> NDArray[Any]:
+    """The pixels as stored: (H, W), or (H, W, 3) of RGB."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax.is_encapsulated and syntax not in _CORE:
+        frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
+        return decode_codestream(frame, syntax, (dataset.Rows, dataset.Columns))
+    if not syntax.is_encapsulated:
+        expected = dataset.Rows * dataset.Columns * dataset.SamplesPerPixel
+        expected *= dataset.BitsAllocated // 8
+        if str(dataset.PhotometricInterpretation) == "YBR_FULL_422":
+            expected = expected * 2 // 3
+        if len(dataset.PixelData) < expected:
+            raise _damaged(f"{len(dataset.PixelData)} bytes of pixels where {expected} belong")
+    pixels: NDArray[Any] = get_decoder(syntax).as_array(dataset, index=0)[0]
+    return pixels
+
+
+def _gray(dataset: Dataset, stored_HW: NDArray[Any], inverted: bool) -> NDArray[np.uint8]:
+    unsigned = np.uint8 if stored_HW.itemsize == 1 else np.uint16
+    bits = int(dataset.get("BitsStored") or dataset.BitsAllocated)
+    shift = int(dataset.get("HighBit") or bits - 1) + 1 - bits
+    if not 1 <= bits <= 8 * stored_HW.itemsize or not 0 <= shift <= 8 * stored_HW.itemsize - bits:
+        raise _damaged("BitsStored and HighBit do not fit BitsAllocated")
+    bits_HW: NDArray[Any] = stored_HW.view(unsigned)
+    if shift:
+        bits_HW = bits_HW >> shift
+    bits_HW = bits_HW & unsigned(2**bits - 1)
+    table_V = _table(dataset, bits_HW, bits, inverted)
+    # By rows: an index of 16 bits would be made one of 64 for the whole picture.
+    return np.stack([table_V[row] for row in bits_HW])
+
+
+def _table(dataset: Dataset, bits_HW: NDArray[Any], bits: int, inverted: bool) -> NDArray[np.uint8]:
+    """What each value that can be stored is shown as (V,)."""
+    pixels_V = np.arange(2**bits)
+    if dataset.PixelRepresentation:  # two's complement
+        pixels_V = np.where(pixels_V < 2 ** (bits - 1), pixels_V, pixels_V - 2**bits)
+    values_V = np.asarray(apply_modality_lut(pixels_V, dataset), dtype=np.float64)
+    padding_V = _padding(dataset, pixels_V, bits)
+    window = _window(dataset)
+    if dataset.get("VOILUTSequence"):
+        depth = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
+        shown_V = apply_voi(np.rint(values_V).astype(np.int64), dataset) / (2.0**depth - 1)
+    elif window is not None:
+        shown_V = through_window(values_V, *window)
+    else:
+        present_V = (
+            np.bincount(bits_HW.ravel(), minlength=2**bits) > 0 if bits_HW.size else padding_V
+        )
+        inside = values_V[present_V & ~padding_V]
+        low, high = (inside.min(), inside.max()) if inside.size else (0.0, 0.0)
+        shown_V = (values_V - low) / max(high - low, 1e-9)
+    if not np.isfinite(shown_V).all():
+        raise _damaged("its rescale or window gives no numbers")
+    shown_V = np.clip(shown_V, 0, 1)
+    shown_V = 1 - shown_V if inverted else shown_V
+    return np.where(padding_V, 0, np.rint(255 * shown_V)).astype(np.uint8)
+
+
+def _padding(dataset: Dataset, pixels_V: NDArray[np.int64], bits: int) -> NDArray[np.bool_]:
+    """Which stored values are padding (PS3.3 C.7.5.1.1.2)."""
+    value = dataset.get("PixelPaddingValue")
+    if value is None:
+        return np.zeros(len(pixels_V), dtype=bool)
+    other = dataset.get("PixelPaddingRangeLimit")
+    ends = [int(value), int(value if other is None else other)]
+    is_padding: NDArray[np.bool_] = (pixels_V >= min(ends)) & (pixels_V <= max(ends))
+    return is_padding
+
+
+def _window(dataset: Dataset) -> tuple[float, float, str] | None:
+    """Centre, width and function of the first window; none where its width is less than 1."""
+    pair = [dataset.get(keyword) for keyword in ("WindowCenter", "WindowWidth")]
+    numbers = [float(n[0] if hasattr(n, "append") else n) for n in pair if n not in (None, "")]
+    function = _text(dataset, "VOILUTFunction") or "LINEAR"
+    if len(numbers) < 2 or numbers[1] <= 0 or (function == "LINEAR" and numbers[1] < 1):
+        return None  # some machines write 0 and 0 where they mean none
+    return numbers[0], numbers[1], function
+
+
+def through_window(
+    values_V: NDArray[np.float64], centre: float, width: float, function: str
+) -> NDArray[np.float64]:
+    """From 0 to 1 (PS3.3 C.11.2.1.2 and C.11.2.1.3)."""
+    if function == "SIGMOID":
+        with np.errstate(over="ignore"):
+            return 1 / (1 + np.exp(-4 * (values_V - centre) / width))
+    if function == "LINEAR_EXACT":
+        return np.clip((values_V - centre) / width + 0.5, 0, 1)
+    half, middle = (width - 1) / 2, centre - 0.5
+    between = (values_V - middle) / max(width - 1, 1e-9) + 0.5
+    return np.where(
+        values_V <= middle - half, 0.0, np.where(values_V > middle + half, 1.0, between)
+    )
+
+
+def _too_large(what: str) -> DataError:
+    message = f"{what}, more than the limit of {MAX_PIXELS:,} pixels"
+    return DataError(message, code="image_too_large")
+
+
+def _unsupported(what: str) -> DataError:
+    hint = "export the picture as PNG"
+    return DataError(f"a DICOM file with {what}", hint=hint, code="unsupported_pixels")
