@@ -15,7 +15,7 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydicom import Dataset, dcmwrite
+from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.pixels import get_encoder
@@ -42,7 +42,7 @@ _Y, _X = np.mgrid[:HEIGHT, :WIDTH]
 SCENE: NDArray[np.uint8] = np.rint(
     127.5 + 60 * np.sin(_X / 7 + 1) + 60 * np.cos(_Y / 9) + 7 * (_X > 25)
 ).astype(np.uint8)
-SCENE[0, 0], SCENE[0, 1] = 0, 255  # all gray levels are used
+SCENE[0, 0], SCENE[0, 1], SCENE[-1, -1] = 0, 255, 0  # the ends of the gray levels are there
 """Gray uint8 (HEIGHT, WIDTH), 0 black, unlike its mirror images and turns."""
 
 
@@ -92,7 +92,14 @@ def pictures() -> Iterator[Case]:
     }.items():
         for image in images:
             yield Case(f"{image.mode}.{fmt.lower()}", saved(image, fmt))
-    for compression in ("tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "packbits", "zstd", "lzma"):
+    for compression in (
+        "tiff_lzw",
+        "tiff_deflate",
+        "tiff_adobe_deflate",
+        "packbits",
+        "zstd",
+        "lzma",
+    ):
         yield Case(f"{compression}.tif", saved(gray, "TIFF", compression=compression))
     for compression in ("tiff_lzw", "tiff_deflate"):
         yield Case(f"wide-{compression}.tif", saved(wide, "TIFF", compression=compression))
@@ -107,14 +114,16 @@ def pictures() -> Iterator[Case]:
     yield Case("12-in-16.tif", white_is_zero(SCENE.astype(np.uint16) * 257, 1))
     for image in (gray, rgb, rgb.convert("CMYK")):
         name = image.mode
-        yield Case(f"{name}.jpg", saved(image, "JPEG", quality=97), None, 6)
-        yield Case(f"{name}-progressive.jpg", saved(image, "JPEG", quality=97, progressive=True), None, 6)
+        yield Case(f"{name}.jpg", saved(image, "JPEG", quality=98), None, 12)
+        yield Case(
+            f"{name}-progressive.jpg", saved(image, "JPEG", quality=98, progressive=True), None, 12
+        )
     yield Case("coarse.jpg", saved(gray, "JPEG", quality=10), None, 60)
     yield Case("lossless.webp", saved(rgb, "WEBP", lossless=True))
     yield Case("alpha.webp", saved(rgba, "WEBP", lossless=True))
     yield Case("lossy.webp", saved(rgb, "WEBP", quality=95), None, 16)
     yield Case("png-named.jpg", saved(gray, "PNG"))
-    yield Case("jpeg-named.dcm", saved(gray, "JPEG", quality=97), None, 6)
+    yield Case("jpeg-named.dcm", saved(gray, "JPEG", quality=98), None, 12)
     yield Case("bmp-without-suffix", saved(gray, "BMP"))
     yield Case("1x60000.png", saved(Image.new("L", (1, 60000), 9), "PNG"), None, 255)
     yield Case("60000x1.png", saved(Image.new("L", (60000, 1), 9), "PNG"), None, 255)
@@ -126,7 +135,9 @@ def pictures() -> Iterator[Case]:
         yield Case(f"several.{fmt.lower()}", several, "several_pictures")
     floats = Image.fromarray(SCENE.astype(np.float32))
     yield Case("float.tif", saved(floats, "TIFF"), "unsupported_pixels")
-    yield Case("32-bit.tif", saved(Image.fromarray(SCENE.astype(np.int32)), "TIFF"), "unsupported_pixels")
+    yield Case(
+        "32-bit.tif", saved(Image.fromarray(SCENE.astype(np.int32)), "TIFF"), "unsupported_pixels"
+    )
     yield Case("empty.png", b"", "unsupported_format")
     yield Case("text.png", b"name,label\nx.png,Normal\n", "unsupported_format")
     yield Case("zeros.png", bytes(5000), "unsupported_format")
@@ -172,7 +183,7 @@ def turned() -> Iterator[Case]:
         exif[0x0112] = orientation
         image = Image.fromarray(np.ascontiguousarray(store(SCENE)))
         for fmt, options, lossy in (
-            ("JPEG", {"quality": 97}, 6), ("PNG", {}, 0), ("WEBP", {"lossless": True}, 0),
+            ("JPEG", {"quality": 98}, 12), ("PNG", {}, 0), ("WEBP", {"lossless": True}, 0),
         ):  # fmt: skip
             data = saved(image.convert("RGB"), fmt, exif=exif, **options)
             yield Case(f"turned-{orientation}.{fmt.lower()}", data, None, lossy)
@@ -202,7 +213,9 @@ def png(width: int, height: int, extra: bytes = b"") -> bytes:
     """A PNG that claims a size and holds nine bytes."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
 
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     text = chunk(b"zTXt", b"k\0\0" + extra) if extra else b""
@@ -278,7 +291,9 @@ def dicom(
         setattr(dataset, keyword, value)
     stored = pixels.byteswap() if syntax == ExplicitVRBigEndian else pixels
     if syntax.is_encapsulated:
-        dataset.PixelData = encapsulate([frame or encoded(pixels, syntax, tags.get("BitsStored", bits))])
+        dataset.PixelData = encapsulate(
+            [frame or encoded(pixels, syntax, tags.get("BitsStored", bits))]
+        )
         dataset["PixelData"].is_undefined_length = True
     else:
         dataset.PixelData = stored.tobytes()
@@ -305,17 +320,21 @@ def encoded(pixels: NDArray[Any], syntax: UID, bits: int = 0) -> bytes:
             photometric_interpretation="MONOCHROME2", number_of_frames=1,
         )  # fmt: skip
     if syntax == JPEGBaseline8Bit:
-        return saved(Image.fromarray(pixels), "JPEG", quality=97)
+        return saved(Image.fromarray(pixels), "JPEG", quality=98)
     if syntax == JPEGExtended12Bit:
         return bytes(imagecodecs.jpeg8_encode(pixels, level=100, bitspersample=bits))
     if syntax in (JPEGLossless, JPEGLosslessSV1):
         predictor = 1 if syntax == JPEGLosslessSV1 else 4
-        return bytes(imagecodecs.jpeg8_encode(pixels, lossless=True, predictor=predictor, bitspersample=bits))
+        return bytes(
+            imagecodecs.jpeg8_encode(pixels, lossless=True, predictor=predictor, bitspersample=bits)
+        )
     if syntax in (JPEGLSLossless, JPEGLSNearLossless):
         return bytes(imagecodecs.jpegls_encode(pixels, level=2 * (syntax == JPEGLSNearLossless)))
     level = {} if syntax == JPEG2000Lossless else {"level": 60}
     reversible = syntax == JPEG2000Lossless
-    return bytes(imagecodecs.jpeg2k_encode(pixels, codecformat="j2k", reversible=reversible, **level))
+    return bytes(
+        imagecodecs.jpeg2k_encode(pixels, codecformat="j2k", reversible=reversible, **level)
+    )
 
 
 SYNTAXES = (
@@ -333,18 +352,22 @@ def dicom_syntaxes() -> Iterator[Case]:
         tags: dict[str, Any] = {"PhotometricInterpretation": photometric}
         for syntax, lossy in SYNTAXES:
             name = f"{syntax.name[:25].replace(' ', '-')}-{syntax[-2:]}-{photometric}"
-            full = {"WindowCenter": 128, "WindowWidth": 256}
-            yield Case(f"8-{name}.dcm", dicom(scene, syntax=syntax, **tags, **full), None, lossy + 1)
+            full: dict[str, Any] = {"WindowCenter": 128, "WindowWidth": 256}
+            yield Case(
+                f"8-{name}.dcm", dicom(scene, syntax=syntax, **tags, **full), None, lossy + 1
+            )
             wide = scene.astype(np.uint16) * 257
             full = {"WindowCenter": 32768, "WindowWidth": 65536}
-            yield Case(f"16-{name}.dcm", dicom(wide, syntax=syntax, **tags, **full), None, 1 + bool(lossy))
+            yield Case(
+                f"16-{name}.dcm", dicom(wide, syntax=syntax, **tags, **full), None, 1 + bool(lossy)
+            )
         full = {"WindowCenter": 2048, "WindowWidth": 4096, "BitsStored": 12}
         twelve = np.rint(scene * (4095 / 255)).astype(np.uint16)
         extended = dicom(twelve, syntax=JPEGExtended12Bit, **tags, **full)
         yield Case(f"jpeg-extended-12-{photometric}.dcm", extended, None, 2)
         full = {"WindowCenter": 128, "WindowWidth": 256}
         baseline = dicom(scene, syntax=JPEGBaseline8Bit, **tags, **full)
-        yield Case(f"jpeg-baseline-{photometric}.dcm", baseline, None, 6)
+        yield Case(f"jpeg-baseline-{photometric}.dcm", baseline, None, 12)
 
 
 def dicom_depths() -> Iterator[Case]:
@@ -360,7 +383,11 @@ def dicom_depths() -> Iterator[Case]:
             # What is beside them belongs to others (PS3.5 8.1.1) and is not to be seen.
             beside = ~((2**stored - 1) << (high + 1 - stored)) & (2**allocated - 1)
             pixels = (bits | beside & 0x5555).astype(np.uint8 if allocated == 8 else np.uint16)
-            tags = {"BitsStored": stored, "HighBit": high, "PixelRepresentation": signed}
+            tags: dict[str, Any] = {
+                "BitsStored": stored,
+                "HighBit": high,
+                "PixelRepresentation": signed,
+            }
             name = f"{allocated}-{stored}-{high}-{'signed' if signed else 'unsigned'}.dcm"
             yield Case(name, dicom(pixels, **tags), None, 1)
 
@@ -370,17 +397,16 @@ def dicom_windows() -> Iterator[Case]:
     wide = SCENE.astype(np.uint16) * 16 + 100  # 100 to 4180
     low, high = 100, 4180
     middle, width = (low + high) / 2, high - low
-    exact = {"VOILUTFunction": "LINEAR_EXACT"}
     lookup = Dataset()
     lookup.LUTDescriptor = [256, 0, 16]
-    lookup.LUTData = [int(v) for v in np.arange(256) * 257]
+    lookup.LUTData = (np.arange(256) * 257).astype(np.uint16).tobytes()
     backwards = Dataset()
     backwards.LUTDescriptor = [256, 0, 16]
-    backwards.LUTData = [int(v) for v in 65535 - np.arange(256) * 257]
-    for name, pixels, tags in (
+    backwards.LUTData = (65535 - np.arange(256) * 257).astype(np.uint16).tobytes()
+    cases: tuple[tuple[str, NDArray[Any], dict[str, Any]], ...] = (
         ("no-window", wide, {}),
         ("window", wide, {"WindowCenter": middle + 0.5, "WindowWidth": width + 1}),
-        ("exact", wide, {"WindowCenter": middle, "WindowWidth": width, **exact}),
+        ("exact", wide, {"WindowCenter": middle, "WindowWidth": width, "VOILUTFunction": "LINEAR_EXACT"}),
         ("two", wide, {"WindowCenter": [middle + 0.5, 9], "WindowWidth": [width + 1, 2]}),
         ("width-0", wide, {"WindowCenter": 0, "WindowWidth": 0}),
         ("centre-alone", wide, {"WindowCenter": 7}),
@@ -404,25 +430,25 @@ def dicom_windows() -> Iterator[Case]:
         }),
         ("spacing", wide, {"PixelSpacing": [0.1, 0.2], "ImagerPixelSpacing": [0.1, 0.2]}),
         ("one-frame", wide, {"NumberOfFrames": 1}),
-    ):  # fmt: skip
+    )  # fmt: skip
+    for name, pixels, tags in cases:
         yield Case(f"{name}.dcm", dicom(pixels, **tags), None, 1)
     frames = dicom(wide, NumberOfFrames=2, PixelData=bytes(wide.nbytes * 2))
     yield Case("two-frames.dcm", frames, "several_pictures")
 
 
 def padded(pixels: NDArray[np.uint16]) -> NDArray[np.uint16]:
-    """65535 where SCENE is black: left in, it would be the brightest."""
+    """65535 in a corner where SCENE is black: left in, it would be the brightest."""
     out = pixels.copy()
-    out[SCENE == 0] = 65535
+    out[0, 0] = 65535
     return out
 
 
 def dicom_colours() -> Iterator[Case]:
     rgb = np.stack([SCENE] * 3, axis=-1)
     yield Case("rgb.dcm", dicom(rgb))
-    planar = np.ascontiguousarray(rgb.transpose(2, 0, 1))
-    yield Case("rgb-planar.dcm", dicom(rgb, PlanarConfiguration=1, **{"Rows": HEIGHT}), None, 0)
-    assert planar.tobytes() != rgb.tobytes()
+    planar = np.ascontiguousarray(rgb.transpose(2, 0, 1)).tobytes()
+    yield Case("rgb-planar.dcm", dicom_of(rgb, planar, PlanarConfiguration=1))
     ybr = np.stack([SCENE, np.full_like(SCENE, 128), np.full_like(SCENE, 128)], axis=-1)
     yield Case("ybr.dcm", dicom(ybr, PhotometricInterpretation="YBR_FULL"), None, 1)
     pairs = np.full((HEIGHT, WIDTH // 2, 4), 128, np.uint8)  # Y Y Cb Cr
@@ -436,16 +462,14 @@ def dicom_colours() -> Iterator[Case]:
         tables[f"{colour}PaletteColorLookupTableDescriptor"] = [256, 0, 16]
         tables[f"{colour}PaletteColorLookupTableData"] = ramp
     yield Case("palette.dcm", dicom(SCENE, **tables))
-    jpeg = saved(Image.fromarray(rgb), "JPEG", quality=97)
-    tags = {"PhotometricInterpretation": "YBR_FULL_422"}
-    yield Case("ybr-jpeg.dcm", dicom(rgb, syntax=JPEGBaseline8Bit, frame=jpeg, **tags), None, 6)
+    jpeg = saved(Image.fromarray(rgb), "JPEG", quality=98)
+    tags: dict[str, Any] = {"PhotometricInterpretation": "YBR_FULL_422"}
+    yield Case("ybr-jpeg.dcm", dicom(rgb, syntax=JPEGBaseline8Bit, frame=jpeg, **tags), None, 12)
 
 
 def dicom_of(shape_of: NDArray[Any], pixel_data: bytes, **tags: Any) -> bytes:
     """As `dicom`, of these bytes of pixels."""
     whole = dicom(shape_of, **tags)
-    from pydicom import dcmread
-
     dataset = dcmread(BytesIO(whole))
     dataset.PixelData = pixel_data
     return written(dataset, ExplicitVRLittleEndian)
@@ -465,11 +489,18 @@ def dicom_tags() -> Iterator[Case]:
     ):
         for value in values:
             name = f"{keyword}-{value if isinstance(value, str) else '-'.join(value)}"
-            yield Case(f"{name.replace(' ', '_')}.dcm", dicom(SCENE, **{keyword: value}), code, 1)
-    for code_value, code in (("R-10236", "not_frontal"), ("399173006", "not_frontal"), ("R-10214", None)):
+            tags: dict[str, Any] = {keyword: value}
+            yield Case(f"{name.replace(' ', '_')}.dcm", dicom(SCENE, **tags), code, 1)
+    for code_value, code in (
+        ("R-10236", "not_frontal"),
+        ("399173006", "not_frontal"),
+        ("R-10214", None),
+    ):
         view = Dataset()
         view.CodeValue, view.CodingSchemeDesignator, view.CodeMeaning = code_value, "X", "a view"
-        yield Case(f"view-{code_value}.dcm", dicom(SCENE, ViewCodeSequence=Sequence([view])), code, 1)
+        yield Case(
+            f"view-{code_value}.dcm", dicom(SCENE, ViewCodeSequence=Sequence([view])), code, 1
+        )
 
 
 def dicom_malformed() -> Iterator[Case]:
@@ -479,10 +510,11 @@ def dicom_malformed() -> Iterator[Case]:
         yield Case(f"without-{keyword}.dcm", dicom_without(keyword), None, 1)
     for keyword in ("Rows", "Columns", "BitsAllocated", "PhotometricInterpretation"):
         yield Case(f"without-{keyword}.dcm", dicom(SCENE, without=(keyword,)), "unreadable_dicom")
-    yield Case("without-PixelData.dcm", dicom(SCENE, without=("PixelData",)), "no_picture")
+    yield Case("without-PixelData.dcm", dicom(SCENE, without=("PixelData",)), "unreadable_dicom")
+    yield Case("no-picture.dcm", dicom(SCENE, without=("PixelData", "Rows")), "no_picture")
     table = Dataset()
-    table.LUTDescriptor, table.LUTData = [256, 0, 16], [1, 2, 3]
-    for name, code, tags in (
+    table.LUTDescriptor, table.LUTData = [256, 0, 16], bytes(6)
+    cases: tuple[tuple[str, str | None, dict[str, Any]], ...] = (
         ("rows-0", "unreadable_dicom", {"Rows": 0}),
         ("rows-more", "unreadable_dicom", {"Rows": 60}),
         ("bits-12", "unsupported_pixels", {"BitsAllocated": 12}),
@@ -497,7 +529,8 @@ def dicom_malformed() -> Iterator[Case]:
         ("table-short", "unreadable_dicom", {"VOILUTSequence": Sequence([table])}),
         ("frames-0", None, {"NumberOfFrames": 0}),
         ("frames-minus", "several_pictures", {"NumberOfFrames": -3}),
-    ):
+    )
+    for name, code, tags in cases:
         yield Case(f"{name}.dcm", dicom(SCENE, **tags), code, 1)
     whole = dicom(SCENE, WindowCenter="128", WindowWidth="256")
     for name, old, new in (
@@ -519,12 +552,16 @@ def dicom_malformed() -> Iterator[Case]:
     yield Case("syntax-unknown.dcm", unknown, "missing_codec")
     yield Case("dicom-named.png", plain, None, 1)
     yield Case("mark-alone.dcm", bytes(128) + b"DICM", "unreadable_dicom")
-    deep = Dataset()
-    for _ in range(300):
-        deep, inner = Dataset(), deep
-        deep.ViewCodeSequence = Sequence([inner])
-    nested = dicom(SCENE, ViewCodeSequence=deep.ViewCodeSequence)
-    yield Case("nested-300.dcm", nested, None, 1)
+    for depth, code in ((50, None), (20_000, "unreadable_dicom")):
+        yield Case(f"nested-{depth}.dcm", nested(plain, depth), code, 1)
+
+
+def nested(whole: bytes, depth: int) -> bytes:
+    """With sequences of view codes within each other, of undefined length."""
+    begin = b"\x54\0\x20\x02SQ\0\0\xff\xff\xff\xff" + b"\xfe\xff\0\xe0\xff\xff\xff\xff"
+    end = b"\xfe\xff\x0d\xe0\0\0\0\0" + b"\xfe\xff\xdd\xe0\0\0\0\0"
+    at = whole.index(b"\xe0\x7f\x10\0")
+    return whole[:at] + begin * depth + end * depth + whole[at:]
 
 
 def dicom_without(keyword: str) -> bytes:

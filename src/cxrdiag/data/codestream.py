@@ -6,6 +6,7 @@ CharLS and OpenJPEG. A picture's size is read before any of them is let near it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -39,14 +40,13 @@ _NOT_A_FRAME = frozenset({0xC4, 0xC8, 0xCC})
 """DHT, JPG and DAC: between the markers that start a frame (ISO/IEC 10918-1, B.1.1.3)."""
 
 
-def decode_codestream(frame: bytes, syntax: UID, shape: tuple[int, int]) -> NDArray[Any]:
-    """Decode one frame: (H, W), or (H, W, 3) of RGB.
+Codec = Callable[[bytes], NDArray[Any]]
 
-    `shape` is what the file says of H and W. Raises DataError: `missing_codec` where the codec is
-    not installed or there is none, `unreadable_dicom` where the codestream is damaged or another's.
-    """
-    codec = _CODEC.get(syntax)
-    if codec is None:
+
+def find_codec(syntax: UID) -> Codec:
+    """What decodes a transfer syntax. Raises DataError `missing_codec` where nothing does."""
+    name = _CODEC.get(syntax)
+    if name is None:
         raise DataError(
             "a DICOM file of a transfer syntax that is not read",
             hint="export it uncompressed, or as PNG",
@@ -60,10 +60,20 @@ def decode_codestream(frame: bytes, syntax: UID, shape: tuple[int, int]) -> NDAr
             hint="pip install 'cxrdiag[dicom]' brings what reads it",
             code="missing_codec",
         ) from error
+    codec: Codec = getattr(imagecodecs, f"{name}_decode")
+    return codec
+
+
+def decode_codestream(frame: bytes, codec: Codec, shape: tuple[int, int]) -> NDArray[Any]:
+    """Decode one frame: (H, W), or (H, W, 3) of RGB.
+
+    `shape` is what the file says of H and W. Raises DataError `unreadable_dicom` where the
+    codestream is damaged, or of another size.
+    """
     if codestream_size(frame) not in ((*shape, 1), (*shape, 3)):
         raise _damaged("its codestream is of another size than it says")
     try:
-        pixels: NDArray[Any] = getattr(imagecodecs, f"{codec}_decode")(frame)
+        pixels = codec(frame)
     except Exception as error:  # each codec has errors of its own
         raise _damaged("its codestream cannot be decoded") from error
     if pixels.shape[:2] != shape or pixels.dtype.itemsize > 2:

@@ -35,7 +35,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from cxrdiag.data.codestream import decode_codestream
+from cxrdiag.data.codestream import decode_codestream, find_codec
 from cxrdiag.data.image import MAX_BYTES, MAX_PIXELS
 from cxrdiag.data.quiet import quiet
 from cxrdiag.errors import DataError
@@ -50,6 +50,7 @@ LATERAL_CODES = frozenset(
     # Lateral, right lateral, left lateral; as SNOMED RT and as SNOMED CT (PS3.16 CID 4010).
     {"R-10236", "R-10232", "R-10228", "399067008", "399198007", "399173006"}
 )
+_PLAIN = frozenset({ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian})
 _CORE = frozenset({JPEGBaseline8Bit, RLELossless})
 """Compressed, and read without the extra."""
 _NEEDED = (
@@ -164,6 +165,8 @@ def _shown(dataset: Dataset) -> NDArray[np.uint8]:
     if "PixelData" not in dataset:
         if "FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset:
             raise _unsupported("pixels that are no integers")
+        if "Rows" in dataset or not dataset:  # pydicom passes over pixels that end too early
+            raise _damaged("its pixels are missing, or end too early")
         raise DataError("a DICOM file without a picture", code="no_picture")
     frames = int(dataset.get("NumberOfFrames") or 1)
     if frames != 1:
@@ -179,6 +182,8 @@ def _shown(dataset: Dataset) -> NDArray[np.uint8]:
     photometric = str(dataset.PhotometricInterpretation)
     dataset.setdefault("SamplesPerPixel", 1)
     dataset.setdefault("PixelRepresentation", 0)
+    dataset.setdefault("BitsStored", dataset.BitsAllocated)
+    dataset.setdefault("HighBit", dataset.BitsStored - 1)
     stored = _stored(dataset)
     if photometric in ("MONOCHROME1", "MONOCHROME2") and stored.ndim == 2:
         return _gray(dataset, stored, inverted=photometric == "MONOCHROME1")
@@ -186,7 +191,7 @@ def _shown(dataset: Dataset) -> NDArray[np.uint8]:
         stored = apply_color_lut(stored, dataset)
         bits = 8 * stored.itemsize
     else:
-        bits = int(dataset.get("BitsStored") or dataset.BitsAllocated)
+        bits = dataset.BitsStored
     if stored.ndim != 3 or stored.dtype.kind != "u":
         raise _unsupported("pixels of this photometric interpretation")
     rgb_HW3 = (stored[..., :3] >> max(bits - 8, 0)).astype(np.uint8)
@@ -196,24 +201,28 @@ def _shown(dataset: Dataset) -> NDArray[np.uint8]:
 def _stored(dataset: Dataset) -> NDArray[Any]:
     """The pixels as stored: (H, W), or (H, W, 3) of RGB."""
     syntax = dataset.file_meta.TransferSyntaxUID
-    if syntax.is_encapsulated and syntax not in _CORE:
+    if syntax not in _PLAIN | _CORE:
+        codec = find_codec(syntax)
         frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
-        return decode_codestream(frame, syntax, (dataset.Rows, dataset.Columns))
-    if not syntax.is_encapsulated:
+        return decode_codestream(frame, codec, (dataset.Rows, dataset.Columns))
+    if syntax in _PLAIN:
         expected = dataset.Rows * dataset.Columns * dataset.SamplesPerPixel
         expected *= dataset.BitsAllocated // 8
         if str(dataset.PhotometricInterpretation) == "YBR_FULL_422":
             expected = expected * 2 // 3
         if len(dataset.PixelData) < expected:
             raise _damaged(f"{len(dataset.PixelData)} bytes of pixels where {expected} belong")
-    pixels: NDArray[Any] = get_decoder(syntax).as_array(dataset, index=0)[0]
+    # The bits of gray pixels are taken out below, wherever they lie; colours are made RGB here.
+    is_gray = dataset.SamplesPerPixel == 1
+    pixels: NDArray[Any] = get_decoder(syntax).as_array(
+        dataset, index=0, raw=is_gray, correct_unused_bits=False
+    )[0]
     return pixels
 
 
 def _gray(dataset: Dataset, stored_HW: NDArray[Any], inverted: bool) -> NDArray[np.uint8]:
     unsigned = np.uint8 if stored_HW.itemsize == 1 else np.uint16
-    bits = int(dataset.get("BitsStored") or dataset.BitsAllocated)
-    shift = int(dataset.get("HighBit") or bits - 1) + 1 - bits
+    bits, shift = dataset.BitsStored, dataset.HighBit + 1 - dataset.BitsStored
     if not 1 <= bits <= 8 * stored_HW.itemsize or not 0 <= shift <= 8 * stored_HW.itemsize - bits:
         raise _damaged("BitsStored and HighBit do not fit BitsAllocated")
     bits_HW: NDArray[Any] = stored_HW.view(unsigned)
