@@ -215,7 +215,10 @@ def _stored(dataset: Dataset) -> NDArray[Any]:
     # The bits of gray pixels are taken out below, wherever they lie; colours are made RGB here.
     is_gray = dataset.SamplesPerPixel == 1
     pixels: NDArray[Any] = get_decoder(syntax).as_array(
-        dataset, index=0, raw=is_gray, correct_unused_bits=False
+        dataset,
+        index=0,
+        raw=is_gray,
+        correct_unused_bits=False,  # type: ignore[arg-type]  # its **kwargs are annotated as one
     )[0]
     return pixels
 
