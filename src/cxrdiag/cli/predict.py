@@ -23,7 +23,9 @@ _RARE = 0.05
 
 
 def predict(
-    files: Annotated[list[Path], typer.Argument(help="X-rays, JPEG or PNG, or folders of them.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="X-rays, as DICOM or as images, or folders of them.")
+    ],
     run: Model = None,
     heatmap: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Draw activation maps over the X-rays there.")
@@ -39,6 +41,9 @@ def predict(
     ] = "balanced",
     force: Annotated[
         bool, typer.Option("--force", help="Answer for what looks like no frontal chest X-ray too.")
+    ] = False,
+    anonymous: Annotated[
+        bool, typer.Option("--anonymous", help="Call files by a hash of what is in them.")
     ] = False,
     device: Device = "auto",
     json: Json = False,
@@ -65,7 +70,7 @@ def predict(
     results: list[Diagnosis | Failure] = []
     with progress_bar(quiet=json or len(paths) < 64) as bar:
         task = bar.add_task("reading X-rays", total=len(paths), note="")
-        for result in predictor.diagnose_all(paths, heatmap):
+        for result in predictor.diagnose_all(paths, heatmap, anonymous=anonymous):
             results.append(result)
             bar.advance(task)
     diagnoses = [r for r in results if isinstance(r, Diagnosis)]

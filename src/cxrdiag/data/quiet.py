@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_FILTERS = threading.Lock()
+_ONE_AT_A_TIME = threading.Lock()
+_PYDICOM = logging.getLogger("pydicom")
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No warning of this block is shown, or becomes an error.
+    """No warning of this block is shown or logged, or becomes an error.
 
     Warning filters are the process's and not the thread's, hence the lock.
     """
-    with _FILTERS, warnings.catch_warnings():
+    with _ONE_AT_A_TIME, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        yield
+        was, _PYDICOM.disabled = _PYDICOM.disabled, True
+        try:
+            yield
+        finally:
+            _PYDICOM.disabled = was

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cxrdiag.data.image import find_images, read_image
+from cxrdiag.data.image import find_images, read_bytes, read_image
 from cxrdiag.data.kaggle import NORMAL, PNEUMONIA
 from cxrdiag.errors import DataError
 from cxrdiag.inference.abstain import UNLIKE, why_not
@@ -94,15 +95,32 @@ class Predictor:
         return self._diagnose([Path(path)], image_SS[None], [heatmap])[0]
 
     def diagnose_all(
-        self, files: Sequence[Path | str], heatmap_dir: Path | None = None
+        self,
+        files: Sequence[Path | str],
+        heatmap_dir: Path | None = None,
+        *,
+        anonymous: bool = False,
     ) -> Iterator[Diagnosis | Failure]:
-        """Diagnose files in order, decoding on all cores; a bad one gives a Failure."""
+        """Diagnose files in order, decoding on all cores; a bad one gives a Failure.
+
+        Where `anonymous`, files go by a hash of what is in them (`anonymous_name`).
+        """
         paths = [Path(file) for file in files]
         heatmaps = _heatmap_paths(paths, heatmap_dir)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for start in range(0, len(paths), _BATCH):
-                chunk = slice(start, start + _BATCH)
-                yield from self._diagnose_chunk(pool, paths[chunk], heatmaps[chunk])
+                some, maps = paths[start : start + _BATCH], heatmaps[start : start + _BATCH]
+                if not anonymous:
+                    yield from self._diagnose_chunk(pool, some, maps)
+                    continue
+                names = list(pool.map(anonymous_name, some))
+                if heatmap_dir is not None:
+                    maps = [heatmap_dir / f"{name}.png" for name in names]
+                results = self._diagnose_chunk(pool, some, maps)
+                yield from (
+                    dataclasses.replace(result, file=name)
+                    for name, result in zip(names, results, strict=True)
+                )
 
     def _diagnose_chunk(
         self, pool: ThreadPoolExecutor, paths: Sequence[Path], heatmaps: Sequence[Path | None]
@@ -172,6 +190,17 @@ def in_words(diagnosis: Diagnosis) -> str:
     if diagnosis.uncertain:
         answer = f"uncertain, {answer} if anything"
     return f"{answer} (forced)" if diagnosis.forced else answer
+
+
+def anonymous_name(path: Path) -> str:
+    """The first 16 digits of the SHA-256 of its bytes, by which its owner finds it again.
+
+    Not of its name, which can be guessed. Of a file that cannot be read, "unreadable".
+    """
+    try:
+        return hashlib.sha256(read_bytes(path)).hexdigest()[:16]
+    except DataError:
+        return "unreadable"
 
 
 def expand(files: Sequence[Path], heatmap_dir: Path | None = None) -> list[Path]:
