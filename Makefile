@@ -11,7 +11,7 @@ INSTALLED_TEST := $(VENV)/.installed-test
 INSTALLED_DEV  := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format hooks constraints clean
+.PHONY: help demo test soak lint format hooks constraints clean
 
 help: ## list the targets
 	@echo "usage: make TARGET [PYTHON=python3.12]"
@@ -23,6 +23,9 @@ demo: $(INSTALLED) ## install into .venv and run the demo (ARGS="..." is passed 
 test: lint ## lint, check types, run the tests (ARGS="..." goes to pytest)
 	@echo "== pytest"
 	@$(BIN)/pytest $(ARGS)
+
+soak: $(INSTALLED_TEST) ## the long checks of what may go wrong, in full; minutes
+	@$(BIN)/python -W ignore benchmarks/reliability/mutated_images.py
 
 lint: $(INSTALLED_TEST) ## ruff check, ruff format --check and mypy
 	@echo "== ruff check"

@@ -51,8 +51,9 @@ LATERAL_CODES = frozenset(
     {"R-10236", "R-10232", "R-10228", "399067008", "399198007", "399173006"}
 )
 _PLAIN = frozenset({ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian})
-_CORE = frozenset({JPEGBaseline8Bit, RLELossless})
-"""Compressed, and read without the extra."""
+_CORE = {JPEGBaseline8Bit: "pillow", RLELossless: "pydicom"}
+"""Compressed, and read without the extra; by which of pydicom's plugins. Of those that may be
+installed it would take another, gdcm, which some damaged files make end the whole process."""
 _NEEDED = (
     *("Modality", "BodyPartExamined", "ViewPosition", "ViewCodeSequence", "PatientOrientation"),
     *("SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames"),
@@ -201,7 +202,7 @@ def _shown(dataset: Dataset) -> NDArray[np.uint8]:
 def _stored(dataset: Dataset) -> NDArray[Any]:
     """The pixels as stored: (H, W), or (H, W, 3) of RGB."""
     syntax = dataset.file_meta.TransferSyntaxUID
-    if syntax not in _PLAIN | _CORE:
+    if syntax not in _PLAIN and syntax not in _CORE:
         codec = find_codec(syntax)
         frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
         return decode_codestream(frame, codec, (dataset.Rows, dataset.Columns))
@@ -218,6 +219,7 @@ def _stored(dataset: Dataset) -> NDArray[Any]:
         dataset,
         index=0,
         raw=is_gray,
+        decoding_plugin=_CORE.get(syntax, ""),
         correct_unused_bits=False,  # type: ignore[arg-type]  # its **kwargs are annotated as one
     )[0]
     return pixels
