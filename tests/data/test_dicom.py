@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
+from threading import Event
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image
 from pydicom import Dataset
 from pydicom.pixels.processing import apply_windowing
 from pydicom.uid import JPEGLSLossless
 
-from cxrdiag.data.codestream import codestream_size
+from cxrdiag.data.codestream import codestream_size, decode_codestream
 from cxrdiag.data.dicom import read_dicom, through_window
 from cxrdiag.data.image import is_dicom
 from cxrdiag.errors import DataError
@@ -91,3 +93,18 @@ def test_a_compressed_file_without_the_extra_names_it(monkeypatch: pytest.Monkey
     with pytest.raises(DataError, match=r"pip install 'cxrdiag\[dicom\]'") as caught:
         read_dicom(dicom(SCENE, syntax=JPEGLSLossless), "x")
     assert caught.value.code == "missing_codec"
+
+
+def test_a_codec_that_takes_too_long_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cxrdiag.data.codestream._SECONDS", 0.05)
+    frame = encoded(SCENE, JPEGLSLossless)
+    over = Event()
+
+    def endless(data: bytes) -> NDArray[np.uint8]:
+        over.wait()
+        return SCENE
+
+    with pytest.raises(DataError, match="was not decoded in 0 s"):
+        decode_codestream(frame, endless, (48, 40))
+    over.set()
+    assert decode_codestream(frame, lambda data: SCENE, (48, 40)) is not None

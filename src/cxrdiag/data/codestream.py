@@ -7,6 +7,8 @@ CharLS and OpenJPEG. A picture's size is read before any of them is let near it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,8 @@ _CODEC = {
     JPEG2000Lossless: "jpeg2k",
     JPEG2000: "jpeg2k",
 }
+_SECONDS, _SECONDS_A_PIXEL = 3.0, 2e-6
+"""A hundred times of what is needed."""
 _SIZ = b"\xff\x4f\xff\x51"
 """Start of a JPEG 2000 codestream and the marker of its size (ISO/IEC 15444-1, A.5.1)."""
 _NO_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
@@ -72,13 +76,31 @@ def decode_codestream(frame: bytes, codec: Codec, shape: tuple[int, int]) -> NDA
     """
     if codestream_size(frame) not in ((*shape, 1), (*shape, 3)):
         raise _damaged("its codestream is of another size than it says")
-    try:
-        pixels = codec(frame)
-    except Exception as error:  # each codec has errors of its own
-        raise _damaged("its codestream cannot be decoded") from error
+    pixels = _in_time(codec, frame, _SECONDS + shape[0] * shape[1] * _SECONDS_A_PIXEL)
     if pixels.shape[:2] != shape or pixels.dtype.itemsize > 2:
         raise _damaged("its codestream is of another size than it says")
     return np.ascontiguousarray(pixels)
+
+
+def _in_time(codec: Codec, frame: bytes, seconds: float) -> NDArray[Any]:
+    """Of damaged codestreams some keep CharLS busy for long, far too long where they are large."""
+    results: SimpleQueue[NDArray[Any] | None] = SimpleQueue()
+
+    def decode() -> None:
+        try:
+            results.put(codec(frame))
+        except Exception:  # each codec has errors of its own
+            results.put(None)
+
+    # Not of a pool, which would be waited for: what it is left to do ends with the process.
+    Thread(target=decode, daemon=True).start()
+    try:
+        pixels = results.get(timeout=seconds)
+    except Empty:
+        raise _damaged(f"its codestream was not decoded in {seconds:.0f} s") from None
+    if pixels is None:
+        raise _damaged("its codestream cannot be decoded")
+    return pixels
 
 
 def codestream_size(frame: bytes) -> tuple[int, int, int] | None:
