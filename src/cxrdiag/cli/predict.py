@@ -159,11 +159,15 @@ def _print_people(
 
 def _card(diagnosis: Diagnosis, model: str, info: ModelInfo) -> str:
     """What the model says of one film, how sure it is and why."""
+    from cxrdiag.inference.abstain import LIKE
     from cxrdiag.inference.predictor import in_words
     from cxrdiag.model.probability import at_prevalence
 
     lines = [diagnosis.file, in_words(diagnosis)]
-    lines += [text for text in (diagnosis.reason, diagnosis.warning) if text]
+    if diagnosis.reason:
+        lines.append(diagnosis.reason)
+    elif diagnosis.warning:
+        lines.append(f"warning: {diagnosis.warning}")
     if diagnosis.probability is None:
         lines.append("--force answers all the same")
     else:
@@ -177,6 +181,8 @@ def _card(diagnosis: Diagnosis, model: str, info: ModelInfo) -> str:
             f"operating point {diagnosis.operating_point}, on shifted validation films of",
             f"  sensitivity {point.sensitivity:.2f} and specificity {point.specificity:.2f}",
         ]
+        if not (diagnosis.reason or diagnosis.warning):
+            lines.append(LIKE)
     lines.append(f"model {model}")
     if diagnosis.heatmap:
         lines.append(f"activation map {diagnosis.heatmap}")

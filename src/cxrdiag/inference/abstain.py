@@ -12,9 +12,14 @@ from numpy.typing import NDArray
 
 from cxrdiag.model.classifier import Classifier
 
+LIKE = (
+    "no sign that it is unlike the films of training, which cannot be told for sure: some films of "
+    "adults, or of other machines, show none"
+)
 UNLIKE = (
-    "it is unlike the films of training (an adult, another machine, a portable film?): how well "
-    "such films are read was not measured"
+    "it seems unlike the films of training (of an adult, of another machine, a portable film, or "
+    "framed otherwise: it cannot be told for sure), and how well such films are read was not "
+    "measured"
 )
 NOT_A_FILM = "it does not look like an upright frontal chest X-ray"
 _REMEDIES: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
