@@ -32,6 +32,8 @@ def test_it_seeks_where_prepare_did_not(
 def test_tables_and_warning(small_store: Store, cxrdiag_command) -> None:
     outcome = cxrdiag_command("audit", "--data", small_store.path)
     assert outcome.code == 0
+    near = small_store.info["findings"]["audit"]["near_duplicates"]
+    assert f"of the {near['strangers']:,} pairs of different patients" in outcome.out
     told_by = small_store.info["findings"]["audit"]["shortcuts"]["told_by"]
     assert len(told_by) == 4
     for told in told_by:

@@ -33,10 +33,11 @@ def show_audit(findings: dict[str, Any], folder: Path) -> None:
     """Print the findings as tables, what they mean, and where the pictures are."""
     from cxrdiag.cli.console import out as console
     from cxrdiag.cli.console import table
+    from cxrdiag.data.audit.near_duplicates import BITS
     from cxrdiag.data.audit.shortcuts import WARN_FROM
 
     told_by = findings["shortcuts"]["told_by"]
-    if told_by:
+    if told_by:  # a deviation over five folds of patients
         rows = [[told["name"], f"{told['auroc']:.3f} ± {told['sd']:.3f}"] for told in told_by]
         console.print(table("The class, told without the lungs", ["by", "AUROC"], rows))
     near, odd = findings["near_duplicates"], findings["odd"]
@@ -48,6 +49,15 @@ def show_audit(findings: dict[str, Any], folder: Path) -> None:
         *([f"images, {what}", str(len(odd[kind]))] for kind, what in _ODD.items()),
     ]
     console.print(table("To look at", ["", "n"], rows))
+    if near["strangers"] and near.get("own_median") is not None:
+        rate = near["strangers_near"] / near["strangers"]
+        console.print(
+            f"nearly identical: {near['max_distance']} or fewer of a hash's {BITS} bits differ, as "
+            f"they do for {rate:.2g} of the {near['strangers']:,} pairs of different patients; for "
+            f"half of them {near['strangers_median']} or more differ, for half of the pairs "
+            f"of one patient in {near['own_median']} or more",
+            soft_wrap=True,
+        )
     for name, n in (
         ("near-duplicates.png", near["pairs"]),
         ("odd.png", sum(map(len, odd.values()))),

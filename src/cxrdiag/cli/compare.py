@@ -48,15 +48,15 @@ def compare(
     title = f"{a} and {b} on {split}, {found['n']} images"
     out.print(table(title, ["", "first", "second", "difference", "95 % interval"], rows))
     out.print(
-        f"only the first is right of {found['only_first_right']} images, only the second of "
-        f"{found['only_second_right']}; by chance alone they would be as unequal, or more, with a "
-        f"probability of {found['mcnemar_p']:.3f} (McNemar)",
+        f"{found['only_first_right']} images are called rightly by the first alone, "
+        f"{found['only_second_right']} by the second alone; two equal models would differ so, or "
+        f"more, with a probability of {found['mcnemar_p']:.3f} (McNemar)",
         soft_wrap=True,
     )
     if split == "test" and (found["n"], found["n_normal"]) == OFFICIAL:
         shown = [[f"{p.who}, {p.where}", p.split, *map(_shown, _numbers(p))] for p in PUBLISHED]
         for name, which in ((str(a), "first"), (str(b), "second")):
-            shown.append([name, "as many films", *(_shown(found[m][which]) for m in _ORDER)])
+            shown.append([name, "its 624 films", *(_shown(found[m][which]) for m in _ORDER)])
         columns = ["", "tested on", "accuracy", "AUROC", "sens.", "spec."]
         out.print(table("As others report it for the same data", columns, shown))
 

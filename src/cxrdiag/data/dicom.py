@@ -230,12 +230,12 @@ def _gray(dataset: Dataset, stored_HW: NDArray[Any], inverted: bool) -> NDArray[
     bits, shift = dataset.BitsStored, dataset.HighBit + 1 - dataset.BitsStored
     if not 1 <= bits <= 8 * stored_HW.itemsize or not 0 <= shift <= 8 * stored_HW.itemsize - bits:
         raise _damaged("BitsStored and HighBit do not fit BitsAllocated")
-    bits_HW: NDArray[Any] = stored_HW.view(unsigned)
-    if shift:
-        bits_HW = bits_HW >> shift
-    bits_HW = bits_HW & unsigned(2**bits - 1)
+    # In place where that can be: a large film takes 200 MB, an array of 64 bits four times that.
+    bits_HW: NDArray[Any] = np.require(stored_HW.view(unsigned), requirements="W")
+    bits_HW >>= unsigned(shift)
+    bits_HW &= unsigned(2**bits - 1)
     table_V = _table(dataset, bits_HW, bits, inverted)
-    # By rows: an index of 16 bits would be made one of 64 for the whole picture.
+    # By rows, for the same reason: an index of 16 bits is made one of 64.
     return np.stack([table_V[row] for row in bits_HW])
 
 
@@ -253,9 +253,9 @@ def _table(dataset: Dataset, bits_HW: NDArray[Any], bits: int, inverted: bool) -
     elif window is not None:
         shown_V = through_window(values_V, *window)
     else:
-        present_V = (
-            np.bincount(bits_HW.ravel(), minlength=2**bits) > 0 if bits_HW.size else padding_V
-        )
+        present_V = np.zeros(2**bits, dtype=bool)
+        for row in bits_HW:
+            present_V[row] = True
         inside = values_V[present_V & ~padding_V]
         low, high = (inside.min(), inside.max()) if inside.size else (0.0, 0.0)
         shown_V = (values_V - low) / max(high - low, 1e-9)

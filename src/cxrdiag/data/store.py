@@ -133,6 +133,7 @@ def check_findings(store: Store) -> None:
         if audit is not None:
             near, odd = audit["near_duplicates"], audit["odd"]
             told += [near[name] for name in ("pairs", "across_splits", "strangers_near")]
+            told.append(near["max_distance"])
             told += [near["strangers"], *(len(odd[kind]) for kind in odd)]
             told += [shortcut["auroc"] for shortcut in audit["shortcuts"]["told_by"]]
         if not all(isinstance(number, int | float) for number in told):
