@@ -172,10 +172,13 @@ def _shown(dataset: Dataset) -> NDArray[np.uint8]:
     frames = int(dataset.get("NumberOfFrames") or 1)
     if frames != 1:
         hint = "export the one that is meant"
-        raise DataError(f"{frames} pictures in one file", hint=hint, code="several_pictures")
+        raise DataError("several pictures in one file", hint=hint, code="several_pictures")
     for keyword in ("Rows", "Columns", "BitsAllocated", "PhotometricInterpretation"):
         if not dataset.get(keyword):
             raise _damaged(f"{keyword} is missing")
+    for keyword in ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit"):
+        if not isinstance(dataset.get(keyword, 1), int):  # words, where another type is claimed
+            raise _damaged(f"{keyword} is no number")
     if dataset.Rows * dataset.Columns > MAX_PIXELS:
         raise _too_large(f"{dataset.Columns} x {dataset.Rows} pixels")
     if dataset.BitsAllocated not in (8, 16):

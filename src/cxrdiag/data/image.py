@@ -161,7 +161,9 @@ def _read_other(
             if width * height > MAX_PIXELS:
                 raise _too_large(f"{width} x {height} pixels", path)
             # A camera puts a preview behind a JPEG (MPO); of others, nobody knows which is meant.
-            if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
+            with quiet():
+                n_frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+            if n_frames > 1:
                 hint = "export the one that is meant"
                 message = "several pictures in one file, or an animated one"
                 raise DataError(message, path=path, hint=hint, code="several_pictures")

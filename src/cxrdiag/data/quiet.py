@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _ONE_AT_A_TIME = threading.Lock()
-_PYDICOM = logging.getLogger("pydicom")
 
 
 @contextmanager
@@ -20,8 +19,9 @@ def quiet() -> Iterator[None]:
     """
     with _ONE_AT_A_TIME, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        was, _PYDICOM.disabled = _PYDICOM.disabled, True
+        was = logging.root.manager.disable
+        logging.disable()  # pydicom's and Pillow's loggers tell values too
         try:
             yield
         finally:
-            _PYDICOM.disabled = was
+            logging.disable(was)
