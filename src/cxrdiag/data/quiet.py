@@ -6,20 +6,39 @@ import logging
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
-_ONE_AT_A_TIME = threading.Lock()
+_COUNT = threading.Lock()
+_silence = ExitStack()
+_inside = 0
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """No warning of this block is shown or logged, or becomes an error.
 
-    Warning filters are the process's and not the thread's, hence the lock.
+    Filters are the process's and not the thread's: the first thread to enter sets them, the last to
+    leave puts back what was there, and none waits for another to decode its picture.
     """
-    with _ONE_AT_A_TIME, warnings.catch_warnings():
+    global _inside
+    with _COUNT:
+        if _inside == 0:
+            _silence.enter_context(_silent())
+        _inside += 1
+    try:
+        yield
+    finally:
+        with _COUNT:
+            _inside -= 1
+            if _inside == 0:
+                _silence.close()
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    was = logging.root.manager.disable
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        was = logging.root.manager.disable
         logging.disable()  # pydicom's and Pillow's loggers tell values too
         try:
             yield
