@@ -18,7 +18,8 @@ from accuracy import provenance
 from sklearn.metrics import roc_auc_score
 
 import cxrdiag
-from cxrdiag.data.image import find_images, read_image
+from cxrdiag.data.find import find_images
+from cxrdiag.data.image import read_image
 from cxrdiag.data.negatives import SPOILT
 from cxrdiag.data.store import open_store
 from cxrdiag.evaluation.metrics import proportion

@@ -16,7 +16,8 @@ from pydicom.pixels.processing import apply_windowing
 from pydicom.uid import JPEGLSLossless
 
 from cxrdiag.data.codestream import codestream_size, decode_codestream
-from cxrdiag.data.dicom import read_dicom, through_window
+from cxrdiag.data.dicom import read_dicom
+from cxrdiag.data.grayscale import through_window
 from cxrdiag.data.image import is_dicom
 from cxrdiag.errors import DataError
 from tests.corpus import SCENE, SYNTAXES, dicom, encoded, saved

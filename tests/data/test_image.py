@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.nn import functional as F
 
-from cxrdiag.data.image import Encoding, find_images, read_image, read_picture
+from cxrdiag.data.find import find_images
+from cxrdiag.data.image import Encoding, read_image, read_picture
 from cxrdiag.errors import DataError
 
 RNG = np.random.default_rng(0)

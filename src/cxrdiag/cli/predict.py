@@ -89,7 +89,7 @@ def predict(
 
 def _refuse_to_overwrite(csv_file: Path, films: Sequence[Path], model: Path) -> None:
     """Raise UsageError where the CSV would take the place of a film, a map or a model's file."""
-    from cxrdiag.data.image import IMAGE_SUFFIXES
+    from cxrdiag.data.find import IMAGE_SUFFIXES
 
     target = csv_file.resolve()
     is_film = csv_file.suffix.lower() in IMAGE_SUFFIXES or any(target == f.resolve() for f in films)

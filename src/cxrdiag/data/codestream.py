@@ -75,10 +75,10 @@ def decode_codestream(frame: bytes, codec: Codec, shape: tuple[int, int]) -> NDA
     codestream is damaged, or of another size.
     """
     if codestream_size(frame) not in ((*shape, 1), (*shape, 3)):
-        raise _damaged("its codestream is of another size than it says")
+        raise damaged("its codestream is of another size than it says")
     pixels = _in_time(codec, frame, _SECONDS + shape[0] * shape[1] * _SECONDS_A_PIXEL)
     if pixels.shape[:2] != shape or pixels.dtype.itemsize > 2:
-        raise _damaged("its codestream is of another size than it says")
+        raise damaged("its codestream is of another size than it says")
     return np.ascontiguousarray(pixels)
 
 
@@ -97,9 +97,9 @@ def _in_time(codec: Codec, frame: bytes, seconds: float) -> NDArray[Any]:
     try:
         pixels = results.get(timeout=seconds)
     except Empty:
-        raise _damaged(f"its codestream was not decoded in {seconds:.0f} s") from None
+        raise damaged(f"its codestream was not decoded in {seconds:.0f} s") from None
     if pixels is None:
-        raise _damaged("its codestream cannot be decoded")
+        raise damaged("its codestream cannot be decoded")
     return pixels
 
 
@@ -126,7 +126,8 @@ def codestream_size(frame: bytes) -> tuple[int, int, int] | None:
     return None
 
 
-def _damaged(what: str) -> DataError:
+def damaged(what: str) -> DataError:
+    """The error of a DICOM file that is damaged, and in what."""
     return DataError(
         f"damaged DICOM file: {what}",
         hint="open it in a viewer, or export it again",

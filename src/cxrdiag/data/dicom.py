@@ -1,12 +1,11 @@
 """A DICOM file becomes the gray picture that it is meant to be shown as.
 
-From what is stored to what is shown (PS3.3 C.7.6.3, C.11.1 and C.11.2; PS3.4 N.2): modality LUT or
-rescale, then VOI LUT or window, then inverted where 0 is white. Colour becomes ITU-R 601 luma.
-Overlays, annotations and presentation states are left out, and so is the pixel spacing: the aspect
-ratio of a film is not kept anyway. Nothing that a file says of a patient leaves this module, in a
-message or otherwise.
+Gray pixels are shown as `cxrdiag.data.grayscale` says, colour becomes ITU-R 601 luma. Overlays,
+annotations and presentation states are left out, and so is the pixel spacing: the aspect ratio of a
+film is not kept anyway. Nothing that a file says of a patient leaves this module, in a message or
+otherwise.
 
-Shapes: H rows, W columns, V values that a stored pixel can have, 2 to 65,536.
+Shapes: H rows, W columns.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import get_frame
 from pydicom.filereader import read_dataset, read_preamble
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi
+from pydicom.pixels.processing import apply_color_lut
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -35,7 +34,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from cxrdiag.data.codestream import decode_codestream, find_codec
+from cxrdiag.data.codestream import damaged, decode_codestream, find_codec
+from cxrdiag.data.grayscale import show_gray, text_of
 from cxrdiag.data.image import MAX_BYTES, MAX_PIXELS
 from cxrdiag.data.quiet import quiet
 from cxrdiag.errors import DataError
@@ -84,20 +84,13 @@ def read_dicom(data: bytes, path: Path | str) -> NDArray[np.uint8]:
             dataset = _parse(data)
             _refuse_others(dataset)
             return _shown(dataset)
-    except DataError as error:
-        raise DataError(error.message, path=path, hint=error.hint, code=error.code) from None
+    except MemoryError:
+        raise
     except Exception as error:  # pydicom raises nearly anything of a file that is damaged
-        if isinstance(error, MemoryError):
-            raise
         # Not its words: they hold what the file says.
-        raise _damaged(path=path) from None
-
-
-def _damaged(
-    what: str = "its data elements or pixels cannot be read", path: Path | str | None = None
-) -> DataError:
-    hint = "open it in a viewer, or export it again"
-    return DataError(f"damaged DICOM file: {what}", path=path, hint=hint, code="unreadable_dicom")
+        unreadable = damaged("its data elements or pixels cannot be read")
+        told = error if isinstance(error, DataError) else unreadable
+        raise DataError(told.message, path=path, hint=told.hint, code=told.code) from None
 
 
 def _parse(data: bytes) -> Dataset:
@@ -110,7 +103,7 @@ def _parse(data: bytes) -> Dataset:
     if syntax is None:
         # Guessed from the first data element, which is not to name another syntax by then.
         if rest[:2] == b"\x02\x00":
-            raise _damaged("its meta information cannot be read")
+            raise damaged("its meta information cannot be read")
         dataset: Dataset = dcmread(BytesIO(rest), force=True, specific_tags=tags)
         implicit, little = dataset.original_encoding
         plain = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
@@ -141,25 +134,19 @@ def _refuse_others(dataset: Dataset) -> None:
     def refuse(what: str, keyword: str, code: str) -> DataError:
         return DataError(f"{what}, as its tag {keyword} tells", hint=hint, code=code)
 
-    if _text(dataset, "Modality") not in RADIOGRAPHY:
+    if text_of(dataset, "Modality") not in RADIOGRAPHY:
         raise refuse("not a radiograph", "Modality", "not_a_radiograph")
-    part = _text(dataset, "BodyPartExamined")
+    part = text_of(dataset, "BodyPartExamined")
     if part and ("SPINE" in part or not any(name in part for name in CHEST)):
         raise refuse("not of the chest", "BodyPartExamined", "not_a_chest")
-    if _text(dataset, "ViewPosition") in LATERAL:
+    if text_of(dataset, "ViewPosition") in LATERAL:
         raise refuse("not a frontal view", "ViewPosition", "not_frontal")
-    codes = {_text(item, "CodeValue") for item in dataset.get("ViewCodeSequence") or ()}
+    codes = {text_of(item, "CodeValue") for item in dataset.get("ViewCodeSequence") or ()}
     if codes & LATERAL_CODES:
         raise refuse("not a frontal view", "ViewCodeSequence", "not_frontal")
     # The rows of a frontal film run to the patient's left or right, not to the front or back.
-    if _text(dataset, "PatientOrientation")[:1] in ("A", "P"):
+    if text_of(dataset, "PatientOrientation")[:1] in ("A", "P"):
         raise refuse("not a frontal view", "PatientOrientation", "not_frontal")
-
-
-def _text(dataset: Dataset, keyword: str) -> str:
-    value = dataset.get(keyword)
-    first = value[0] if isinstance(value, list) or (hasattr(value, "append") and value) else value
-    return str(first or "").strip().upper()
 
 
 def _shown(dataset: Dataset) -> NDArray[np.uint8]:
@@ -167,7 +154,7 @@ def _shown(dataset: Dataset) -> NDArray[np.uint8]:
         if "FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset:
             raise _unsupported("pixels that are no integers")
         if "Rows" in dataset or not dataset:  # pydicom passes over pixels that end too early
-            raise _damaged("its pixels are missing, or end too early")
+            raise damaged("its pixels are missing, or end too early")
         raise DataError("a DICOM file without a picture", code="no_picture")
     frames = int(dataset.get("NumberOfFrames") or 1)
     if frames != 1:
@@ -175,10 +162,10 @@ def _shown(dataset: Dataset) -> NDArray[np.uint8]:
         raise DataError("several pictures in one file", hint=hint, code="several_pictures")
     for keyword in ("Rows", "Columns", "BitsAllocated", "PhotometricInterpretation"):
         if not dataset.get(keyword):
-            raise _damaged(f"{keyword} is missing")
+            raise damaged(f"{keyword} is missing")
     for keyword in ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit"):
         if not isinstance(dataset.get(keyword, 1), int):  # words, where another type is claimed
-            raise _damaged(f"{keyword} is no number")
+            raise damaged(f"{keyword} is no number")
     if dataset.Rows * dataset.Columns > MAX_PIXELS:
         raise _too_large(f"{dataset.Columns} x {dataset.Rows} pixels")
     if dataset.BitsAllocated not in (8, 16):
@@ -190,7 +177,7 @@ def _shown(dataset: Dataset) -> NDArray[np.uint8]:
     dataset.setdefault("HighBit", dataset.BitsStored - 1)
     stored = _stored(dataset)
     if photometric in ("MONOCHROME1", "MONOCHROME2") and stored.ndim == 2:
-        return _gray(dataset, stored, inverted=photometric == "MONOCHROME1")
+        return show_gray(dataset, stored, inverted=photometric == "MONOCHROME1")
     if photometric == "PALETTE COLOR" and stored.ndim == 2:
         stored = apply_color_lut(stored, dataset)
         bits = 8 * stored.itemsize
@@ -215,7 +202,7 @@ def _stored(dataset: Dataset) -> NDArray[Any]:
         if str(dataset.PhotometricInterpretation) == "YBR_FULL_422":
             expected = expected * 2 // 3
         if len(dataset.PixelData) < expected:
-            raise _damaged(f"{len(dataset.PixelData)} bytes of pixels where {expected} belong")
+            raise damaged(f"{len(dataset.PixelData)} bytes of pixels where {expected} belong")
     # The bits of gray pixels are taken out below, wherever they lie; colours are made RGB here.
     is_gray = dataset.SamplesPerPixel == 1
     pixels: NDArray[Any] = get_decoder(syntax).as_array(
@@ -226,84 +213,6 @@ def _stored(dataset: Dataset) -> NDArray[Any]:
         correct_unused_bits=False,  # type: ignore[arg-type]  # its **kwargs are annotated as one
     )[0]
     return pixels
-
-
-def _gray(dataset: Dataset, stored_HW: NDArray[Any], inverted: bool) -> NDArray[np.uint8]:
-    unsigned = np.uint8 if stored_HW.itemsize == 1 else np.uint16
-    bits, shift = dataset.BitsStored, dataset.HighBit + 1 - dataset.BitsStored
-    if not 1 <= bits <= 8 * stored_HW.itemsize or not 0 <= shift <= 8 * stored_HW.itemsize - bits:
-        raise _damaged("BitsStored and HighBit do not fit BitsAllocated")
-    # In place where that can be: a large film takes 200 MB, an array of 64 bits four times that.
-    bits_HW: NDArray[Any] = np.require(stored_HW.view(unsigned), requirements="W")
-    bits_HW >>= unsigned(shift)
-    bits_HW &= unsigned(2**bits - 1)
-    table_V = _table(dataset, bits_HW, bits, inverted)
-    # By rows, for the same reason: an index of 16 bits is made one of 64.
-    return np.stack([table_V[row] for row in bits_HW])
-
-
-def _table(dataset: Dataset, bits_HW: NDArray[Any], bits: int, inverted: bool) -> NDArray[np.uint8]:
-    """What each value that can be stored is shown as (V,)."""
-    pixels_V = np.arange(2**bits)
-    if dataset.PixelRepresentation:  # two's complement
-        pixels_V = np.where(pixels_V < 2 ** (bits - 1), pixels_V, pixels_V - 2**bits)
-    values_V = np.asarray(apply_modality_lut(pixels_V, dataset), dtype=np.float64)
-    padding_V = _padding(dataset, pixels_V, bits)
-    window = _window(dataset)
-    if dataset.get("VOILUTSequence"):
-        depth = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
-        shown_V = apply_voi(np.rint(values_V).astype(np.int64), dataset) / (2.0**depth - 1)
-    elif window is not None:
-        shown_V = through_window(values_V, *window)
-    else:
-        present_V = np.zeros(2**bits, dtype=bool)
-        for row in bits_HW:
-            present_V[row] = True
-        inside = values_V[present_V & ~padding_V]
-        low, high = (inside.min(), inside.max()) if inside.size else (0.0, 0.0)
-        shown_V = (values_V - low) / max(high - low, 1e-9)
-    if not np.isfinite(shown_V).all():
-        raise _damaged("its rescale or window gives no numbers")
-    shown_V = np.clip(shown_V, 0, 1)
-    shown_V = 1 - shown_V if inverted else shown_V
-    return np.where(padding_V, 0, np.rint(255 * shown_V)).astype(np.uint8)
-
-
-def _padding(dataset: Dataset, pixels_V: NDArray[np.int64], bits: int) -> NDArray[np.bool_]:
-    """Which stored values are padding (PS3.3 C.7.5.1.1.2)."""
-    value = dataset.get("PixelPaddingValue")
-    if value is None:
-        return np.zeros(len(pixels_V), dtype=bool)
-    other = dataset.get("PixelPaddingRangeLimit")
-    ends = [int(value), int(value if other is None else other)]
-    is_padding: NDArray[np.bool_] = (pixels_V >= min(ends)) & (pixels_V <= max(ends))
-    return is_padding
-
-
-def _window(dataset: Dataset) -> tuple[float, float, str] | None:
-    """Centre, width and function of the first window; none where its width is less than 1."""
-    pair = [dataset.get(keyword) for keyword in ("WindowCenter", "WindowWidth")]
-    numbers = [float(n[0] if hasattr(n, "append") else n) for n in pair if n not in (None, "")]
-    function = _text(dataset, "VOILUTFunction") or "LINEAR"
-    if len(numbers) < 2 or numbers[1] <= 0 or (function == "LINEAR" and numbers[1] < 1):
-        return None  # some machines write 0 and 0 where they mean none
-    return numbers[0], numbers[1], function
-
-
-def through_window(
-    values_V: NDArray[np.float64], centre: float, width: float, function: str
-) -> NDArray[np.float64]:
-    """From 0 to 1 (PS3.3 C.11.2.1.2 and C.11.2.1.3)."""
-    if function == "SIGMOID":
-        with np.errstate(over="ignore"):
-            return 1 / (1 + np.exp(-4 * (values_V - centre) / width))
-    if function == "LINEAR_EXACT":
-        return np.clip((values_V - centre) / width + 0.5, 0, 1)
-    half, middle = (width - 1) / 2, centre - 0.5
-    between = (values_V - middle) / max(width - 1, 1e-9) + 0.5
-    return np.where(
-        values_V <= middle - half, 0.0, np.where(values_V > middle + half, 1.0, between)
-    )
 
 
 def _too_large(what: str) -> DataError:

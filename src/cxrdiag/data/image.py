@@ -6,11 +6,11 @@ bit, whichever way it comes in. Only the formats below are opened, whatever a fi
 
 from __future__ import annotations
 
-import os
 import struct
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +21,6 @@ from cxrdiag.errors import DataError
 
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP")
 """Pillow's names; DICOM besides."""
-IMAGE_SUFFIXES = frozenset(
-    {".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".dcm", ".dicom"}
-)
-"""What is looked for in a folder; a file named outright may have any suffix."""
 _UPRIGHT = {  # EXIF orientation -> what turns the stored picture upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -40,46 +36,6 @@ MAX_PIXELS = 100_000_000
 """A chest film scanned at 0.1 mm has 15 million; more than this is refused before it is decoded."""
 MAX_BYTES = 256 * 2**20
 """Of a file, or of a deflated one when inflated: MAX_PIXELS of 16 bits are 191 MiB."""
-
-
-def find_images(folder: Path) -> list[Path]:
-    """Image files below `folder`, sorted; hidden ones (an archive's `._x.jpeg`) are left out.
-
-    None where there is no folder. Raises DataError (`unreadable_folder`) when it, or a folder in
-    it, cannot be listed.
-    """
-
-    def refuse(error: OSError) -> None:
-        if isinstance(error, FileNotFoundError):
-            return
-        raise DataError(
-            f"the folder cannot be listed: {error.strerror}",
-            path=error.filename,
-            code="unreadable_folder",
-        ) from error
-
-    return sorted(
-        Path(parent) / name
-        for parent, _, names in os.walk(folder, onerror=refuse)
-        for name in names
-        if not name.startswith(".") and _looks_like_image(os.path.join(parent, name))
-    )
-
-
-def _looks_like_image(path: str) -> bool:
-    """By its suffix; where there is none, or but a number, by the mark that DICOM files have."""
-    suffix = os.path.splitext(path)[1].lower()
-    if not os.path.isfile(path):  # a link to nowhere
-        return False
-    if suffix in IMAGE_SUFFIXES:
-        return True
-    if suffix[1:].strip("0123456789"):
-        return False
-    try:
-        with open(path, "rb") as file:
-            return file.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
 
 
 @dataclass(frozen=True)
@@ -241,9 +197,14 @@ def _from_16_bits(image: Image.Image) -> Image.Image:
     bits = tags.get(TiffImagePlugin.BITSPERSAMPLE, (16,))[0]
     # By a table: as floating point numbers a large film would take a gigabyte.
     shown = np.rint(np.arange(65536) * (255 / (2**bits - 1))).clip(0, 255).astype(np.uint8)
-    if (
-        tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0
-    ):  # 0 is white; Pillow lets 16 bits be
-        shown = 255 - shown
-    wide = np.asarray(image).astype(np.uint16, copy=False)
-    return Image.fromarray(np.stack([shown[row] for row in wide]))
+    if tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0:
+        shown = 255 - shown  # 0 is white, which Pillow sees to for fewer bits alone
+    return Image.fromarray(look_up(shown, np.asarray(image).astype(np.uint16, copy=False)))
+
+
+def look_up(shown_V: NDArray[np.uint8], values_HW: NDArray[Any]) -> NDArray[np.uint8]:
+    """What each value is shown as (H, W).
+
+    By rows: an index of 16 bits is made one of 64, four times the size of a large film.
+    """
+    return np.stack([shown_V[row] for row in values_HW])

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cxrdiag.data.image import IMAGE_SUFFIXES, find_images
+from cxrdiag.data.find import IMAGE_SUFFIXES, find_images
 from cxrdiag.errors import DataError
 
 NORMAL, PNEUMONIA = "Normal", "Pneumonia"

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cxrdiag.data.image import find_images, read_bytes, read_image
+from cxrdiag.data.find import find_images
+from cxrdiag.data.image import read_bytes, read_image
 from cxrdiag.data.kaggle import NORMAL, PNEUMONIA
 from cxrdiag.errors import DataError
 from cxrdiag.inference.abstain import UNLIKE, why_not
