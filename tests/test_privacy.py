@@ -17,7 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from cxrdiag.data.image import read_picture
 from cxrdiag.errors import DataError
-from tests.corpus import SCENE, dicom, saved
+from tests.corpus.made import SCENE, dicom, saved
 
 CANARY = "Zz9Canary"
 TAGS = (

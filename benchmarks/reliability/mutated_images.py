@@ -99,7 +99,7 @@ def originals() -> list[bytes]:
     from PIL import Image
     from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit
 
-    from tests.corpus import SCENE, SYNTAXES, dicom, saved
+    from tests.corpus.made import SCENE, SYNTAXES, dicom, saved
 
     film = np.kron(SCENE, np.ones((2, 2), np.uint8))
     picture = Image.fromarray(film)

@@ -15,7 +15,8 @@ from pydicom.data import get_testdata_files
 
 from cxrdiag.data.image import read_picture
 from cxrdiag.errors import DataError
-from tests.corpus import SCENE, Case, corpus, dicom, saved
+from tests.corpus import corpus
+from tests.corpus.made import SCENE, Case, dicom, saved
 
 SIDE = 16
 CASES = corpus()
@@ -25,6 +26,8 @@ PLAIN = np.asarray(Image.fromarray(SCENE).resize((SIDE, SIDE), Image.Resampling.
 def test_there_are_enough_and_no_two_are_named_alike() -> None:
     assert len(CASES) > 450
     assert len({case.name for case in CASES}) == len(CASES)
+    readme = Path(__file__).parents[2] / "README.md"
+    assert f"hold {len(CASES)}\nmade files" in readme.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

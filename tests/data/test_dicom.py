@@ -20,7 +20,7 @@ from cxrdiag.data.dicom import read_dicom
 from cxrdiag.data.grayscale import through_window
 from cxrdiag.data.image import is_dicom
 from cxrdiag.errors import DataError
-from tests.corpus import SCENE, SYNTAXES, dicom, encoded, saved
+from tests.corpus.made import SCENE, SYNTAXES, dicom, encoded, saved
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered in exp")  # pydicom's
