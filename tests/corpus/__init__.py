@@ -9,6 +9,7 @@ import warnings
 
 from tests.corpus.films import (
     dicom_colours,
+    dicom_crowded,
     dicom_depths,
     dicom_malformed,
     dicom_syntaxes,
@@ -34,4 +35,5 @@ def corpus() -> list[Case]:
             *dicom_colours(),
             *dicom_tags(),
             *dicom_malformed(),
+            *dicom_crowded(),
         ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,9 +13,11 @@ from PIL import Image
 from pydicom import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
+    RLELossless,
 )
 
 from tests.corpus.made import (
@@ -80,6 +84,13 @@ def dicom_windows() -> Iterator[Case]:
     wide = SCENE.astype(np.uint16) * 16 + 100  # 100 to 4180
     low, high = 100, 4180
     middle, width = (low + high) / 2, high - low
+    packed = Dataset()
+    packed.LUTDescriptor = [256, 0, 8]
+    packed.LUTData = np.arange(256, dtype=np.uint8).tobytes()
+    of_8 = Dataset()
+    of_8.LUTDescriptor = [4096, 100, 8]  # more entries than 8 bits can count
+    of_8.LUTData = (np.arange(4096) // 16).astype(np.uint16).tobytes()
+    signed = SCENE.astype(np.int16) * 16 - 2040
     lookup = Dataset()
     lookup.LUTDescriptor = [256, 0, 16]
     lookup.LUTData = (np.arange(256) * 257).astype(np.uint16).tobytes()
@@ -106,6 +117,8 @@ def dicom_windows() -> Iterator[Case]:
         ("voi-lut-first", SCENE, {
             "VOILUTSequence": Sequence([lookup, backwards]), "WindowCenter": 3, "WindowWidth": 2,
         }),
+        ("voi-lut-packed", SCENE, {"VOILUTSequence": Sequence([packed])}),
+        ("voi-lut-8", wide, {"VOILUTSequence": Sequence([of_8])}),
         ("voi-lut-down", 255 - SCENE, {"VOILUTSequence": Sequence([backwards])}),
         ("modality-lut", 255 - SCENE, {"ModalityLUTSequence": Sequence([backwards])}),
         ("padded", padded(wide), {"PixelPaddingValue": 65535}),
@@ -120,6 +133,11 @@ def dicom_windows() -> Iterator[Case]:
     )  # fmt: skip
     for name, pixels, tags in cases:
         yield Case(f"{name}.dcm", dicom(pixels, **tags), None, 1)
+    edge = np.where(SCENE == 0, -2048, signed).astype(np.int16)
+    tags = {"PixelPaddingValue": -2048, "WindowCenter": 0.5, "WindowWidth": 4081}
+    other_sign = dicom(edge, **tags).replace(b"\x20\x01SS", b"\x20\x01US")
+    assert b"\x20\x01US" in other_sign
+    yield Case("padded-other-sign.dcm", other_sign, None, 1)
     frames = dicom(wide, NumberOfFrames=2, PixelData=bytes(wide.nbytes * 2))
     yield Case("two-frames.dcm", frames, "several_pictures")
 
@@ -142,6 +160,7 @@ def dicom_colours() -> Iterator[Case]:
     pairs[..., 0], pairs[..., 1] = SCENE[:, ::2], SCENE[:, 1::2]
     ybr422 = dicom_of(rgb, pairs.tobytes(), PhotometricInterpretation="YBR_FULL_422")
     yield Case("ybr-422.dcm", ybr422, None, 1)
+    yield Case("rgb-7.dcm", dicom(rgb, BitsStored=7, HighBit=6), "unsupported_pixels")
     yield Case("rgb-16.dcm", dicom(rgb.astype(np.uint16) * 257))
     ramp = (np.arange(256, dtype=np.uint16) * 257).tobytes()
     tables: dict[str, Any] = {"PhotometricInterpretation": "PALETTE COLOR"}
@@ -233,6 +252,49 @@ def dicom_malformed() -> Iterator[Case]:
     yield Case("mark-alone.dcm", bytes(128) + b"DICM", "unreadable_dicom")
     for depth, code in ((50, None), (20_000, "unreadable_dicom")):
         yield Case(f"nested-{depth}.dcm", nested(plain, depth), code, 1)
+
+
+def dicom_crowded() -> Iterator[Case]:
+    """Small files that ask for much time or memory."""
+    plain = dicom(SCENE)
+    pixels = plain.index(b"\xe0\x7f\x10\0")
+
+    def with_element(header: bytes, value: bytes) -> bytes:
+        length = struct.pack("<I" if len(header) == 8 else "<H", len(value))
+        return plain[:pixels] + header + length + value + plain[pixels:]
+
+    item = b"\xfe\xff\0\xe0" + bytes(4)
+    codes = b"\x54\0\x20\x02SQ\0\0"
+    endless = plain[:pixels] + codes + b"\xff\xff\xff\xff" + item * 250_000
+    endless += b"\xfe\xff\xdd\xe0" + bytes(4) + plain[pixels:]
+    elements = b"".join(struct.pack("<HH2sH", 9, 2 * i, b"LO", 0) for i in range(32_000)) * 96
+    deflated = dicom(SCENE, syntax=DeflatedExplicitVRLittleEndian)
+    meta = 128 + 4 + 12 + int.from_bytes(deflated[140:144], "little")
+    deflater = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    deflated = deflated[:meta] + deflater.compress(elements) + deflater.flush()
+    text = plain.replace(b"\xe0\x7f\x10\0OB", b"\xe0\x7f\x10\0UT")
+    fragments = dicom(SCENE, syntax=RLELossless)
+    at = fragments.index(b"\xfe\xff\0\xe0", fragments.index(b"\xe0\x7f\x10\0"))
+    jpeg = saved(Image.fromarray(SCENE), "JPEG", progressive=True)
+    end = len(jpeg) - 2
+    scans = jpeg[:end] + jpeg[jpeg.rindex(b"\xff\xda") : end] * 200 + b"\xff\xd9"
+    other = saved(Image.fromarray(SCENE[:40]), "JPEG")
+    for name, data in (
+        ("items", with_element(codes, item * 250_000)),
+        ("items-endless", endless),
+        ("elements", plain[:pixels] + elements[: 8 * 300_000] + plain[pixels:]),
+        ("elements-deflated", deflated),
+        ("backslashes", with_element(b"\x08\0\x60\0UC\0\0", b"\\" * 5_000_000)),
+        ("pixels-of-text", text),
+        ("fragments", fragments[:at] + item * 5_000 + fragments[at:]),
+        ("scans", dicom(SCENE, syntax=JPEGBaseline8Bit, frame=scans)),
+        ("other-size", dicom(SCENE, syntax=JPEGBaseline8Bit, frame=other)),
+    ):  # fmt: skip
+        yield Case(f"crowded-{name}.dcm", data, "unreadable_dicom")
+    yield Case("many-scans.jpg", scans, "unreadable_image")
+    # A patient's name is not read, and may be as long as it likes.
+    comment = with_element(b"\x28\0\0\x40UT\0\0", b"x" * 5_000_000)
+    yield Case("long-comment.dcm", comment, None, 1)
 
 
 def nested(whole: bytes, depth: int) -> bytes:

@@ -107,9 +107,11 @@ def encoded(pixels: NDArray[Any], syntax: UID, bits: int = 0) -> bytes:
     bits = bits or 8 * pixels.itemsize
     if syntax == RLELossless:
         return get_encoder(syntax).encode(
-            pixels, rows=pixels.shape[0], columns=pixels.shape[1], samples_per_pixel=1,
+            pixels, rows=pixels.shape[0], columns=pixels.shape[1],
+            samples_per_pixel=1 if pixels.ndim == 2 else 3, planar_configuration=0,
             bits_allocated=8 * pixels.itemsize, bits_stored=bits, pixel_representation=0,
-            photometric_interpretation="MONOCHROME2", number_of_frames=1,
+            photometric_interpretation="MONOCHROME2" if pixels.ndim == 2 else "RGB",
+            number_of_frames=1,
         )  # fmt: skip
     if syntax == JPEGBaseline8Bit:
         return saved(Image.fromarray(pixels), "JPEG", quality=98)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -92,14 +92,19 @@ def pictures() -> Iterator[Case]:
     yield Case("html.jpg", b"<!doctype html><title>404</title>", "unsupported_format")
 
 
-def white_is_zero(pixels: NDArray[Any], photometric: int = 0, big: bool = False) -> bytes:
+def white_is_zero(
+    pixels: NDArray[Any],
+    photometric: int = 0,
+    big: bool = False,
+    more: Sequence[tuple[int, int, int]] = (),
+) -> bytes:
     """A TIFF of one strip, by hand: no writer of Pillow's makes gray ones whose 0 is white."""
     order = ">" if big else "<"
     bits = 8 * pixels.itemsize
     tags = [
         (256, 4, pixels.shape[1]), (257, 4, pixels.shape[0]), (258, 3, bits), (259, 3, 1),
         (262, 3, photometric), (273, 4, 0), (277, 3, 1), (278, 4, pixels.shape[0]),
-        (279, 4, pixels.nbytes),
+        (279, 4, pixels.nbytes), *more,
     ]  # fmt: skip
     start = 8 + 2 + 12 * len(tags) + 4
     entries = b""
@@ -157,7 +162,7 @@ def damaged() -> Iterator[Case]:
             yield Case(f"{percent}-percent-{name}.dcm", cut, "unreadable_dicom")
 
 
-def png(width: int, height: int, extra: bytes = b"") -> bytes:
+def png(width: int, height: int, extra: bytes = b"", colour: int = 0) -> bytes:
     """A PNG that claims a size and holds nine bytes."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
@@ -165,7 +170,7 @@ def png(width: int, height: int, extra: bytes = b"") -> bytes:
             struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
         )
 
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)
     text = chunk(b"zTXt", b"k\0\0" + extra) if extra else b""
     idat = chunk(b"IDAT", zlib.compress(b"\0" * 9))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + text + idat + chunk(b"IEND", b"")
@@ -191,6 +196,9 @@ def too_large() -> Iterator[Case]:
     bmp[18:26] = struct.pack("<ii", 60_000, 60_000)
     yield Case("60000.bmp", bytes(bmp), "image_too_large")
     yield Case("16383.webp", webp_of(16_383, 16_383), "image_too_large")
+    yield Case("9000-rgba.png", png(9_000, 9_000, colour=6), "image_too_large")
+    tiled = white_is_zero(SCENE, 1, more=[(322, 4, 60_000), (323, 4, 60_000)])
+    yield Case("60000-tiles.tif", tiled, "image_too_large")
     text = zlib.compress(bytes(100_000_000))
     yield Case("text-bomb.png", png(8, 8, text), "unreadable_image")
     yield Case("65535.dcm", dicom(SCENE, Rows=65_535, Columns=65_535), "image_too_large")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from threading import Event
+from typing import Any
 
+import imagecodecs
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,7 +16,17 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydicom import Dataset
 from pydicom.pixels.processing import apply_windowing
-from pydicom.uid import JPEGLSLossless
+from pydicom.uid import (
+    JPEG2000,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
 
 from cxrdiag.data.codestream import codestream_size, decode_codestream
 from cxrdiag.data.dicom import read_dicom
@@ -74,6 +87,61 @@ def test_colours_become_luma() -> None:
     np.testing.assert_array_equal(read_dicom(dicom(rgb), "x"), luma)
 
 
+def _coloured() -> Iterator[tuple[str, bytes, int]]:
+    """One picture in colours; how far it may be from its luma."""
+    shifted = np.roll(SCENE, 9, axis=1)
+    rgb = np.stack([SCENE, 255 - SCENE, shifted], axis=-1)
+    ybr = np.asarray(Image.fromarray(rgb).convert("YCbCr"))
+    for photometric, pixels in (("RGB", rgb), ("YBR_FULL", ybr)):
+        lossless = {
+            JPEGLSLossless: imagecodecs.jpegls_encode(pixels),
+            JPEG2000Lossless: imagecodecs.jpeg2k_encode(
+                pixels, codecformat="j2k", reversible=True, mct=False
+            ),
+            JPEGLosslessSV1: imagecodecs.jpeg8_encode(
+                pixels, lossless=True, predictor=1, colorspace="RGB", outcolorspace="RGB"
+            ),
+        }
+        as_stored = bytes(
+            imagecodecs.jpeg8_encode(
+                pixels, level=98, colorspace="YCbCr", outcolorspace="YCbCr", subsampling="444"
+            )
+        )
+        tags: dict[str, Any] = {"PhotometricInterpretation": photometric}
+        for syntax in (ExplicitVRLittleEndian, ExplicitVRBigEndian, RLELossless):
+            yield f"{photometric} {syntax.name}", dicom(pixels, syntax=syntax, **tags), 1
+        for syntax, frame in lossless.items():
+            data = dicom(pixels, syntax=syntax, frame=bytes(frame), **tags)
+            yield f"{photometric} {syntax.name}", data, 1
+        for syntax in (JPEGBaseline8Bit, JPEGExtended12Bit):
+            data = dicom(pixels, syntax=syntax, frame=as_stored, **tags)
+            yield f"{photometric} {syntax.name}", data, 3
+    picture = Image.fromarray(rgb)
+    for syntax in (JPEGBaseline8Bit, JPEGExtended12Bit):
+        for photometric, told in (("YBR_FULL_422", False), ("RGB", True)):
+            tags = {"PhotometricInterpretation": photometric}
+            jpeg = saved(picture, "JPEG", quality=98, keep_rgb=told)
+            data = dicom(rgb, syntax=syntax, frame=jpeg, **tags)
+            yield f"{photometric} of a camera, {syntax.name}", data, 3
+    for photometric, syntax in (("YBR_RCT", JPEG2000Lossless), ("YBR_ICT", JPEG2000)):
+        frame = imagecodecs.jpeg2k_encode(
+            rgb, level=None if syntax == JPEG2000Lossless else 60, codecformat="j2k",
+            reversible=syntax == JPEG2000Lossless, mct=True,
+        )  # fmt: skip
+        tags = {"PhotometricInterpretation": photometric}
+        yield photometric, dicom(rgb, syntax=syntax, frame=bytes(frame), **tags), 2
+
+
+@pytest.mark.parametrize(
+    ("data", "lossy"),
+    [pytest.param(data, lossy, id=name) for name, data, lossy in _coloured()],
+)
+def test_colours_become_luma_whatever_codec_holds_them(data: bytes, lossy: int) -> None:
+    rgb = np.stack([SCENE, 255 - SCENE, np.roll(SCENE, 9, axis=1)], axis=-1)
+    luma = np.asarray(Image.fromarray(rgb).convert("L")).astype(int)
+    np.testing.assert_allclose(read_dicom(data, "x").astype(int), luma, atol=lossy)
+
+
 def test_other_files_are_not_taken_for_dicom() -> None:
     picture = Image.fromarray(SCENE)
     for fmt in ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "ICO", "TGA", "PDF"):
@@ -101,11 +169,11 @@ def test_a_codec_that_takes_too_long_is_not_waited_for(monkeypatch: pytest.Monke
     frame = encoded(SCENE, JPEGLSLossless)
     over = Event()
 
-    def endless(data: bytes) -> NDArray[np.uint8]:
+    def endless(data: bytes, is_rgb: bool) -> NDArray[np.uint8]:
         over.wait()
         return SCENE
 
     with pytest.raises(DataError, match="was not decoded in 0 s"):
         decode_codestream(frame, endless, (48, 40))
     over.set()
-    assert decode_codestream(frame, lambda data: SCENE, (48, 40)) is not None
+    assert decode_codestream(frame, lambda data, is_rgb: SCENE, (48, 40)) is not None

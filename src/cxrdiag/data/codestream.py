@@ -1,22 +1,26 @@
 """JPEG, JPEG-LS and JPEG 2000 codestreams of up to 16 bits, as a DICOM file holds them.
 
-Of codecs that live in the optional package imagecodecs (BSD-3-Clause), which wraps libjpeg-turbo,
-CharLS and OpenJPEG. A picture's size is read before any of them is let near it.
+JPEG baseline is decoded by Pillow, all else by the optional package imagecodecs (BSD-3-Clause),
+which wraps libjpeg-turbo, CharLS and OpenJPEG. A picture's size is read before any of them is let
+near it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from pydicom.uid import (
     JPEG2000,
     UID,
     JPEG2000Lossless,
+    JPEGBaseline8Bit,
     JPEGExtended12Bit,
     JPEGLossless,
     JPEGLosslessSV1,
@@ -24,6 +28,7 @@ from pydicom.uid import (
     JPEGLSNearLossless,
 )
 
+from cxrdiag.data.image import MAX_SCANS, START_OF_SCAN
 from cxrdiag.errors import DataError
 
 _CODEC = {
@@ -35,8 +40,10 @@ _CODEC = {
     JPEG2000Lossless: "jpeg2k",
     JPEG2000: "jpeg2k",
 }
-_SECONDS, _SECONDS_A_PIXEL = 3.0, 2e-6
-"""A hundred times of what is needed."""
+_SECONDS = 4.0
+"""A chest film takes a tenth of it."""
+_SOI = b"\xff\xd8"
+"""Start of a JPEG or JPEG-LS codestream."""
 _SIZ = b"\xff\x4f\xff\x51"
 """Start of a JPEG 2000 codestream and the marker of its size (ISO/IEC 15444-1, A.5.1)."""
 _NO_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
@@ -44,11 +51,14 @@ _NOT_A_FRAME = frozenset({0xC4, 0xC8, 0xCC})
 """DHT, JPG and DAC: between the markers that start a frame (ISO/IEC 10918-1, B.1.1.3)."""
 
 
-Codec = Callable[[bytes], NDArray[Any]]
+Codec = Callable[[bytes, bool], NDArray[Any]]
+"""Of a frame, and of whether it says that its colours are RGB."""
 
 
 def find_codec(syntax: UID) -> Codec:
     """What decodes a transfer syntax. Raises DataError `missing_codec` where nothing does."""
+    if syntax == JPEGBaseline8Bit:
+        return _jpeg_baseline
     name = _CODEC.get(syntax)
     if name is None:
         raise DataError(
@@ -64,40 +74,57 @@ def find_codec(syntax: UID) -> Codec:
             hint="pip install 'cxrdiag[dicom]' brings what reads it",
             code="missing_codec",
         ) from error
-    codec: Codec = getattr(imagecodecs, f"{name}_decode")
-    return codec
+    decode = getattr(imagecodecs, f"{name}_decode")
+    if syntax == JPEGExtended12Bit:  # colours as their luma; those of JPEG lossless are as stored
+        return lambda frame, is_rgb: np.asarray(
+            decode(frame, colorspace="RGB" if is_rgb else None, outcolorspace="GRAYSCALE")
+        )
+    return lambda frame, is_rgb: np.asarray(decode(frame))
 
 
-def decode_codestream(frame: bytes, codec: Codec, shape: tuple[int, int]) -> NDArray[Any]:
-    """Decode one frame: (H, W), or (H, W, 3) of RGB.
+def decode_codestream(
+    frame: bytes, codec: Codec, shape: tuple[int, int], is_rgb: bool = False
+) -> NDArray[Any]:
+    """Decode one frame: (H, W), or (H, W, 3) of colours.
 
     `shape` is what the file says of H and W. Raises DataError `unreadable_dicom` where the
     codestream is damaged, or of another size.
     """
     if codestream_size(frame) not in ((*shape, 1), (*shape, 3)):
         raise damaged("its codestream is of another size than it says")
-    pixels = _in_time(codec, frame, _SECONDS + shape[0] * shape[1] * _SECONDS_A_PIXEL)
+    if frame.startswith(_SOI) and frame.count(START_OF_SCAN) > MAX_SCANS:
+        raise damaged(f"its codestream has more than {MAX_SCANS} scans")
+    pixels = _in_time(codec, frame, is_rgb)
     if pixels.shape[:2] != shape or pixels.dtype.itemsize > 2:
         raise damaged("its codestream is of another size than it says")
     return np.ascontiguousarray(pixels)
 
 
-def _in_time(codec: Codec, frame: bytes, seconds: float) -> NDArray[Any]:
+def _jpeg_baseline(frame: bytes, is_rgb: bool) -> NDArray[Any]:
+    """By Pillow, which is there in any case: gray (H, W), colours as their luma."""
+    with Image.open(BytesIO(frame), formats=["JPEG"]) as image:
+        # Without a marker that tells, colours are taken for YCbCr. As such they are left as stored.
+        is_untold_rgb = is_rgb and "adobe_transform" not in image.info
+        image.draft("YCbCr" if is_untold_rgb else "L", image.size)
+        return np.asarray(image)
+
+
+def _in_time(codec: Codec, frame: bytes, is_rgb: bool) -> NDArray[Any]:
     """Of damaged codestreams some keep CharLS busy for long, far too long where they are large."""
     results: SimpleQueue[NDArray[Any] | None] = SimpleQueue()
 
     def decode() -> None:
         try:
-            results.put(codec(frame))
+            results.put(codec(frame, is_rgb))
         except Exception:  # each codec has errors of its own
             results.put(None)
 
     # Not of a pool, which would be waited for: what it is left to do ends with the process.
     Thread(target=decode, daemon=True).start()
     try:
-        pixels = results.get(timeout=seconds)
+        pixels = results.get(timeout=_SECONDS)
     except Empty:
-        raise damaged(f"its codestream was not decoded in {seconds:.0f} s") from None
+        raise damaged(f"its codestream was not decoded in {_SECONDS:.0f} s") from None
     if pixels is None:
         raise damaged("its codestream cannot be decoded")
     return pixels
@@ -105,7 +132,7 @@ def _in_time(codec: Codec, frame: bytes, seconds: float) -> NDArray[Any]:
 
 def codestream_size(frame: bytes) -> tuple[int, int, int] | None:
     """Rows, columns and components, or None where it does not tell."""
-    if not frame.startswith(b"\xff\xd8"):
+    if not frame.startswith(_SOI):
         at = frame.find(_SIZ, 0, 4096)  # after the boxes of a JP2 file, where there are any
         if at < 0:
             return None

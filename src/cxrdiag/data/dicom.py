@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom import Dataset, dcmread
+from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import get_frame
 from pydicom.filereader import read_dataset, read_preamble
@@ -30,13 +31,12 @@ from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
-    JPEGBaseline8Bit,
     RLELossless,
 )
 
 from cxrdiag.data.codestream import damaged, decode_codestream, find_codec
 from cxrdiag.data.grayscale import show_gray, text_of
-from cxrdiag.data.image import MAX_BYTES, MAX_PIXELS
+from cxrdiag.data.image import MAX_BYTES, MAX_PIXELS, too_large
 from cxrdiag.data.quiet import quiet
 from cxrdiag.errors import DataError
 
@@ -51,23 +51,28 @@ LATERAL_CODES = frozenset(
     {"R-10236", "R-10232", "R-10228", "399067008", "399198007", "399173006"}
 )
 _PLAIN = frozenset({ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian})
-_CORE = {JPEGBaseline8Bit: "pillow", RLELossless: "pydicom"}
-"""Compressed, and read without the extra; by which of pydicom's plugins. Of those that may be
-installed it would take another, gdcm, which some damaged files make end the whole process."""
+_RGB = frozenset({"RGB", "YBR_ICT", "YBR_RCT"})  # the last two are RGB when JPEG 2000 is decoded
+_LUMA_FIRST = frozenset({"YBR_FULL", "YBR_FULL_422"})
+"""Photometric interpretations whose first component is ITU-R 601 luma (PS3.3 C.7.6.3.1.2)."""
+_COLOURS = ("Red", "Green", "Blue")
 _NEEDED = (
     *("Modality", "BodyPartExamined", "ViewPosition", "ViewCodeSequence", "PatientOrientation"),
     *("SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames"),
     *("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
     *("PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept"),
     *("ModalityLUTSequence", "VOILUTSequence", "WindowCenter", "WindowWidth", "VOILUTFunction"),
-    *(
-        f"{c}PaletteColorLookupTable{what}"
-        for c in ("Red", "Green", "Blue")
-        for what in ("Descriptor", "Data")
-    ),
+    *(f"{c}PaletteColorLookupTable{what}" for c in _COLOURS for what in ("Descriptor", "Data")),
     *("PixelData", "FloatPixelData", "DoubleFloatPixelData"),
 )
 """What is read; the rest of a file is passed over, and never held."""
+
+
+_LONG = {"PixelData": MAX_BYTES, **{f"{c}PaletteColorLookupTableData": 2**18 for c in _COLOURS}}
+_SEQUENCES = ("ViewCodeSequence", "ModalityLUTSequence", "VOILUTSequence")
+_LONGEST_SEQUENCE, _MOST_ITEMS, _LONGEST_VALUE = 2**22, 1000, 2**12
+"""Bytes, items and bytes: a table of 65,536 entries of 16 bits is 128 KiB."""
+_MOST_READS = 100_000
+"""Three a data element: a film has some hundred elements, and none has ten thousand."""
 
 
 def read_dicom(data: bytes, path: Path | str) -> NDArray[np.uint8]:
@@ -82,6 +87,7 @@ def read_dicom(data: bytes, path: Path | str) -> NDArray[np.uint8]:
     try:
         with quiet():
             dataset = _parse(data)
+            _refuse_large(dataset)
             _refuse_others(dataset)
             return _shown(dataset)
     except MemoryError:
@@ -93,8 +99,20 @@ def read_dicom(data: bytes, path: Path | str) -> NDArray[np.uint8]:
         raise DataError(told.message, path=path, hint=told.hint, code=told.code) from None
 
 
+class _Stream(BytesIO):
+    """Bytes of a file, for as many data elements as it may have."""
+
+    _reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._reads += 1
+        if self._reads > _MOST_READS:
+            raise damaged("it has more data elements than any film")
+        return super().read(size)
+
+
 def _parse(data: bytes) -> Dataset:
-    stream = BytesIO(data)
+    stream = _Stream(data)
     read_preamble(stream, force=True)
     meta = read_dataset(stream, False, True, stop_when=lambda tag, *_: tag.group != 2)
     rest = data[stream.tell() :]
@@ -104,7 +122,7 @@ def _parse(data: bytes) -> Dataset:
         # Guessed from the first data element, which is not to name another syntax by then.
         if rest[:2] == b"\x02\x00":
             raise damaged("its meta information cannot be read")
-        dataset: Dataset = dcmread(BytesIO(rest), force=True, specific_tags=tags)
+        dataset: Dataset = dcmread(_Stream(rest), force=True, specific_tags=tags)
         implicit, little = dataset.original_encoding
         plain = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
         syntax = ImplicitVRLittleEndian if implicit else plain
@@ -112,7 +130,7 @@ def _parse(data: bytes) -> Dataset:
         if syntax == DeflatedExplicitVRLittleEndian:
             rest, syntax = _inflate(rest), ExplicitVRLittleEndian
         implicit, little = syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian
-        dataset = read_dataset(BytesIO(rest), implicit, little, specific_tags=tags)
+        dataset = read_dataset(_Stream(rest), implicit, little, specific_tags=tags)
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = syntax
     return dataset
@@ -125,6 +143,22 @@ def _inflate(deflated: bytes) -> bytes:
         what = f"inflated it has more than {MAX_BYTES // 2**20} MiB"
         raise DataError(what, code="image_too_large")
     return plain
+
+
+def _refuse_large(dataset: Dataset) -> None:
+    """Raise DataError where a value is longer than it can be: made a list, it would fill memory."""
+    is_big = dataset.file_meta.TransferSyntaxUID == ExplicitVRBigEndian
+    item = b"\xff\xfe\xe0\x00" if is_big else b"\xfe\xff\x00\xe0"
+    for raw in dataset.values():  # as they are in the file, where that is not yet parsed
+        name, value = keyword_for_tag(raw.tag), raw.value
+        if not isinstance(value, bytes):
+            continue
+        longest = _LONG.get(name, _LONGEST_SEQUENCE if name in _SEQUENCES else _LONGEST_VALUE)
+        n_items = value.count(item) if name == "PixelData" or name in _SEQUENCES else 0
+        if len(value) > longest or n_items > _MOST_ITEMS:
+            raise damaged(f"{name} is longer than it can be")
+        if name == "PixelData" and raw.VR not in (None, "OB", "OW", "OB or OW", "UN"):
+            raise damaged("its pixels are of another type")
 
 
 def _refuse_others(dataset: Dataset) -> None:
@@ -166,12 +200,13 @@ def _shown(dataset: Dataset) -> NDArray[np.uint8]:
     for keyword in ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit"):
         if not isinstance(dataset.get(keyword, 1), int):  # words, where another type is claimed
             raise damaged(f"{keyword} is no number")
-    if dataset.Rows * dataset.Columns > MAX_PIXELS:
-        raise _too_large(f"{dataset.Columns} x {dataset.Rows} pixels")
     if dataset.BitsAllocated not in (8, 16):
         raise _unsupported(f"{dataset.BitsAllocated} bits a pixel")
     photometric = str(dataset.PhotometricInterpretation)
     dataset.setdefault("SamplesPerPixel", 1)
+    n_pixels = dataset.Rows * dataset.Columns
+    if n_pixels > MAX_PIXELS or n_pixels * dataset.SamplesPerPixel > MAX_BYTES:
+        raise too_large(f"{dataset.Columns} x {dataset.Rows} pixels")
     dataset.setdefault("PixelRepresentation", 0)
     dataset.setdefault("BitsStored", dataset.BitsAllocated)
     dataset.setdefault("HighBit", dataset.BitsStored - 1)
@@ -179,23 +214,32 @@ def _shown(dataset: Dataset) -> NDArray[np.uint8]:
     if photometric in ("MONOCHROME1", "MONOCHROME2") and stored.ndim == 2:
         return show_gray(dataset, stored, inverted=photometric == "MONOCHROME1")
     if photometric == "PALETTE COLOR" and stored.ndim == 2:
-        stored = apply_color_lut(stored, dataset)
-        bits = 8 * stored.itemsize
+        colours: NDArray[Any] = apply_color_lut(stored, dataset)
+        bits = 8 * colours.itemsize
+    elif photometric in _RGB or photometric in _LUMA_FIRST:
+        colours, bits = stored, dataset.BitsStored
+        if photometric in _LUMA_FIRST and stored.ndim == 3:
+            colours = stored[..., 0]
     else:
-        bits = dataset.BitsStored
-    if stored.ndim != 3 or stored.dtype.kind != "u":
         raise _unsupported("pixels of this photometric interpretation")
-    rgb_HW3 = (stored[..., :3] >> max(bits - 8, 0)).astype(np.uint8)
-    return np.asarray(Image.fromarray(rgb_HW3).convert("L"))
+    if colours.dtype.kind != "u" or not 8 <= bits <= 8 * colours.itemsize:
+        raise _unsupported(f"colours of {bits} bits")
+    shown = (colours >> colours.dtype.type(bits - 8)).astype(np.uint8)
+    return np.asarray(Image.fromarray(shown).convert("L"))
 
 
 def _stored(dataset: Dataset) -> NDArray[Any]:
-    """The pixels as stored: (H, W), or (H, W, 3) of RGB."""
+    """The pixels as stored: (H, W), or (H, W, 3) of the photometric interpretation.
+
+    Colours are RGB where that is YBR_ICT or YBR_RCT, and their luma (H, W) where the file is of
+    JPEG baseline or extended.
+    """
     syntax = dataset.file_meta.TransferSyntaxUID
-    if syntax not in _PLAIN and syntax not in _CORE:
+    if syntax not in _PLAIN and syntax != RLELossless:
         codec = find_codec(syntax)
         frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
-        return decode_codestream(frame, codec, (dataset.Rows, dataset.Columns))
+        is_rgb = dataset.PhotometricInterpretation == "RGB"
+        return decode_codestream(frame, codec, (dataset.Rows, dataset.Columns), is_rgb)
     if syntax in _PLAIN:
         expected = dataset.Rows * dataset.Columns * dataset.SamplesPerPixel
         expected *= dataset.BitsAllocated // 8
@@ -203,21 +247,17 @@ def _stored(dataset: Dataset) -> NDArray[Any]:
             expected = expected * 2 // 3
         if len(dataset.PixelData) < expected:
             raise damaged(f"{len(dataset.PixelData)} bytes of pixels where {expected} belong")
-    # The bits of gray pixels are taken out below, wherever they lie; colours are made RGB here.
-    is_gray = dataset.SamplesPerPixel == 1
+    # The bits of gray pixels are taken out later, wherever they lie. Of pydicom's plugins one is
+    # named: it would take another that is installed, gdcm, which some damaged files make end the
+    # whole process.
     pixels: NDArray[Any] = get_decoder(syntax).as_array(
         dataset,
         index=0,
-        raw=is_gray,
-        decoding_plugin=_CORE.get(syntax, ""),
+        raw=True,
+        decoding_plugin="" if syntax in _PLAIN else "pydicom",
         correct_unused_bits=False,  # type: ignore[arg-type]  # its **kwargs are annotated as one
     )[0]
     return pixels
-
-
-def _too_large(what: str) -> DataError:
-    message = f"{what}, more than the limit of {MAX_PIXELS:,} pixels"
-    return DataError(message, code="image_too_large")
 
 
 def _unsupported(what: str) -> DataError:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
-from pydicom.pixels.processing import apply_modality_lut, apply_voi
+from pydicom.uid import ExplicitVRBigEndian
 
 from cxrdiag.data.codestream import damaged
 from cxrdiag.data.image import look_up
@@ -41,12 +41,12 @@ def _table(dataset: Dataset, bits_HW: NDArray[Any], bits: int, inverted: bool) -
     pixels_V = np.arange(2**bits)
     if dataset.PixelRepresentation:  # two's complement
         pixels_V = np.where(pixels_V < 2 ** (bits - 1), pixels_V, pixels_V - 2**bits)
-    values_V = np.asarray(apply_modality_lut(pixels_V, dataset), dtype=np.float64)
+    values_V = _rescaled(dataset, pixels_V)
     padding_V = _padding(dataset, pixels_V)
     window = _window(dataset)
     if dataset.get("VOILUTSequence"):
-        depth = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
-        shown_V = apply_voi(np.rint(values_V).astype(np.int64), dataset) / (2.0**depth - 1)
+        looked_up_V, bits_an_entry = _through_table(dataset, "VOILUTSequence", values_V)
+        shown_V = looked_up_V / (2.0**bits_an_entry - 1)
     elif window is not None:
         shown_V = through_window(values_V, *window)
     else:
@@ -63,13 +63,53 @@ def _table(dataset: Dataset, bits_HW: NDArray[Any], bits: int, inverted: bool) -
     return np.where(padding_V, 0, np.rint(255 * shown_V)).astype(np.uint8)
 
 
+def _rescaled(dataset: Dataset, pixels_V: NDArray[np.int64]) -> NDArray[np.float64]:
+    """By the modality LUT, or by slope and intercept (PS3.3 C.11.1)."""
+    if dataset.get("ModalityLUTSequence"):
+        return _through_table(dataset, "ModalityLUTSequence", pixels_V.astype(np.float64))[0]
+    slope, intercept = dataset.get("RescaleSlope"), dataset.get("RescaleIntercept")
+    if slope is None or intercept is None:
+        return pixels_V.astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):  # told below
+        return pixels_V.astype(np.float64) * float(slope) + float(intercept)
+
+
+def _through_table(
+    dataset: Dataset, sequence: str, values_V: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], int]:
+    """What the first table of a sequence makes of each value, and the bits of its entries.
+
+    Written here, because pydicom counts the entries of a table of 8 bits in 8 bits.
+    """
+    item = dataset[sequence][0]
+    n, first, bits = (int(number) for number in item.LUTDescriptor)
+    n = n or 2**16
+    data = item.LUTData
+    if isinstance(data, bytes):
+        is_big = dataset.file_meta.TransferSyntaxUID == ExplicitVRBigEndian
+        # Of 8 bits there are two in a word, or one: both are found (PS3.3 C.11.1.1.1).
+        entries = np.frombuffer(data, np.uint8 if len(data) < 2 * n else ">u2" if is_big else "<u2")
+    else:
+        entries = np.atleast_1d(np.asarray(data, dtype=np.float64))
+    if not 8 <= bits <= 16 or len(entries) < n:
+        raise damaged(f"the table of its {sequence} does not fit its descriptor")
+    if not np.isfinite(values_V).all():
+        raise damaged("its rescale or window gives no numbers")
+    if first > values_V.max():  # a negative number, written as one that is not
+        first -= 2**16
+    index_V = np.clip(np.rint(values_V) - first, 0, n - 1).astype(np.int64)
+    return entries[index_V].astype(np.float64), bits
+
+
 def _padding(dataset: Dataset, pixels_V: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which stored values are padding (PS3.3 C.7.5.1.1.2)."""
     value = dataset.get("PixelPaddingValue")
     if value is None:
         return np.zeros(len(pixels_V), dtype=bool)
     other = dataset.get("PixelPaddingRangeLimit")
-    ends = [int(value), int(value if other is None else other)]
+    # Some write -2000 as 63536 or the other way round: the 16 bits are meant, of the pixels' sign.
+    low = -(2**15) if dataset.PixelRepresentation else 0
+    ends = [(int(end) - low) % 2**16 + low for end in (value, value if other is None else other)]
     is_padding: NDArray[np.bool_] = (pixels_V >= min(ends)) & (pixels_V <= max(ends))
     return is_padding
 

@@ -38,6 +38,11 @@ MAX_BYTES = 256 * 2**20
 """Of a file, or of a deflated one when inflated: MAX_PIXELS of 16 bits are 191 MiB."""
 
 
+MAX_SCANS, START_OF_SCAN = 100, b"\xff\xda"
+"""A progressive JPEG has ten, or a few more."""
+_TILE = (TiffImagePlugin.TILEWIDTH, TiffImagePlugin.TILELENGTH)
+
+
 @dataclass(frozen=True)
 class Encoding:
     """How a file holds its picture."""
@@ -114,8 +119,7 @@ def _read_other(
     try:
         with _open(data) as image:
             width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise _too_large(f"{width} x {height} pixels", path)
+            _refuse_large(image, data)
             # A camera puts a preview behind a JPEG (MPO); of others, nobody knows which is meant.
             with quiet():
                 n_frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
@@ -131,8 +135,10 @@ def _read_other(
             gray = _to_gray(image, path)
             upright = gray if turn is None else gray.transpose(turn)
     except Image.DecompressionBombError as error:  # Pillow's own limit, higher than ours
-        raise _too_large("the picture", path) from error
-    except (DataError, MemoryError):
+        raise too_large("the picture", path) from error
+    except DataError as error:
+        raise DataError(error.message, path=path, hint=error.hint, code=error.code) from None
+    except MemoryError:
         raise
     except Exception as error:  # Pillow raises nearly anything of a file that is damaged
         if isinstance(error, UnidentifiedImageError) and not data.startswith(_MARKS):
@@ -170,8 +176,25 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
             return None  # a damaged block says nothing; the film itself may be sound
 
 
-def _too_large(what: str, path: Path | str) -> DataError:
-    message = f"{what} is more than the limit of {MAX_PIXELS:,} pixels"
+def _refuse_large(image: Image.Image, data: bytes) -> None:
+    """Raise DataError where decoding would take too much memory, or too long."""
+    width, height = image.size
+    bytes_a_pixel = 4 if len(image.getbands()) > 1 or image.mode in "IF" else 1  # Pillow's RGB too
+    if width * height > MAX_PIXELS or width * height * bytes_a_pixel > MAX_BYTES:
+        raise too_large(f"{width} x {height} pixels of {image.mode}")
+    tags = getattr(image, "tag_v2", {})
+    tile = [int(tags.get(tag, 0)) for tag in _TILE]
+    if tile[0] * tile[1] > MAX_PIXELS:
+        raise too_large(f"tiles of {tile[0]} x {tile[1]} pixels")
+    # The whole picture is gone through for each; an entropy-coded FF is followed by 00.
+    if image.format in ("JPEG", "MPO") and data.count(START_OF_SCAN) > MAX_SCANS:
+        what = f"more than {MAX_SCANS} scans"
+        raise DataError(what, hint="export it again", code="unreadable_image")
+
+
+def too_large(what: str, path: Path | str | None = None) -> DataError:
+    """The error of a picture that is not decoded because of its size."""
+    message = f"{what}: the limit is {MAX_PIXELS:,} pixels, and {MAX_BYTES // 2**20} MiB in memory"
     return DataError(message, path=path, code="image_too_large")
 
 
@@ -187,8 +210,10 @@ def _to_gray(image: Image.Image, path: Path | str) -> Image.Image:
         )
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
-        image = Image.alpha_composite(black, image)
+        # Of the luma, not of each colour: a large film in colours takes 256 MiB, and each copy.
+        over_black = Image.new("L", image.size)
+        over_black.paste(image.convert("L"), mask=image.getchannel("A"))
+        return over_black
     return image.convert("L")
 
 
