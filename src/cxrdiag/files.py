@@ -5,12 +5,17 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import secrets
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+if sys.platform != "win32":
+    import fcntl
 
 DAMAGED = (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError)
 """What reading a JSON document, and its fields, may raise where somebody has changed it."""
@@ -36,6 +41,8 @@ def fsync(path: Path) -> None:
         os.close(descriptor)
 
 
+_STRAY = re.compile(r"\..+\.\d+(\.\w+)?")
+"""What `write_file` calls a temporary file."""
 _DEVICES = {Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd")}
 
 
@@ -83,6 +90,35 @@ def write_json(path: Path, document: dict[str, Any]) -> None:
     """Write a JSON document, indented, NaN refused (it is not JSON), whole or not at all."""
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
     write_text(path, text + "\n")
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold a folder against every other process. Raises BlockingIOError where another holds it.
+
+    By the system's lock on the folder itself, which ends with the process and leaves no file.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:
+            pass  # a file system without locks, as some network disks are
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def remove_strays(folder: Path) -> None:
+    """Remove what a `write_file` that was killed left in a folder that nobody else writes to."""
+    for path in folder.glob(".*"):
+        if _STRAY.fullmatch(path.name) and path.is_file():
+            path.unlink()
 
 
 @contextmanager

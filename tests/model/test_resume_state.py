@@ -36,9 +36,9 @@ def test_a_resume_state_comes_back_bit_for_bit(tmp_path: Path) -> None:
     [
         (None, "resume_version"),
         ({"version": "99", "state": "{}"}, "resume_version"),
-        ({"version": "2"}, "damaged_resume"),
-        ({"version": "2", "state": "{"}, "damaged_resume"),
-        ({"version": "2", "state": "[]"}, "damaged_resume"),
+        ({"version": "3"}, "damaged_resume"),
+        ({"version": "3", "state": "{"}, "damaged_resume"),
+        ({"version": "3", "state": "[]"}, "damaged_resume"),
     ],
 )
 def test_a_resume_state_that_is_not_ours_is_refused(

@@ -29,7 +29,8 @@ from cxrdiag.model.checkpoint import load_model
 from cxrdiag.model.probability import probability
 from cxrdiag.training.config import DataConfig, ModelConfig, Recipe, TrainingConfig, load_recipe
 from cxrdiag.training.history import Epoch
-from cxrdiag.training.trainer import Reporter, Step, fit
+from cxrdiag.training.reporter import Reporter, Step
+from cxrdiag.training.trainer import fit
 from cxrdiag.training.validation import Validation
 
 CPU = torch.device("cpu")

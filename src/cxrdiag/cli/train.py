@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,7 +17,7 @@ from cxrdiag.errors import ModelError, UsageError
 if TYPE_CHECKING:
     from cxrdiag.training.config import Recipe
     from cxrdiag.training.history import Epoch
-    from cxrdiag.training.trainer import Step
+    from cxrdiag.training.reporter import Step
 
 
 def train(
@@ -65,13 +66,15 @@ def train(
 ) -> None:
     """Train a classifier on a prepared store; the test split is not touched.
 
-    Interrupted with Ctrl-C, the last finished epoch is saved: --resume goes on from there.
+    Interrupted with Ctrl-C, or by SIGTERM, it is saved after the step at hand: --resume goes on
+    from there, and ends with the weights of a training that was never interrupted.
     """
     from cxrdiag import runs
     from cxrdiag.cli.console import err
     from cxrdiag.data.store import open_store
     from cxrdiag.model.device import choose_device
     from cxrdiag.training.config import load_recipe
+    from cxrdiag.training.reporter import Stop
     from cxrdiag.training.trainer import fit
 
     overrides = list(set_ or [])
@@ -121,49 +124,84 @@ def train(
     store, where = open_store(data), choose_device(device)
     run = run or runs.new_run(config.name)
     started = time.perf_counter()
-    with _Progress(config, quiet=json) as progress:
+    with _Signals() as signals, _Progress(config, json, signals.check) as progress:
         try:
             fit(config, store, run, device=where, resume=resume, reporter=progress.reporter)
-        except KeyboardInterrupt:
+        except (Stop, KeyboardInterrupt):
+            progress.bar.stop()
             if runs.is_interrupted(run):
                 # On another device the sums would round differently.
                 same_device = [] if device == "auto" else ["--device", device]
                 message = f"saved; go on with: {_command('train --resume', run, data, same_device)}"
             else:
-                message = "interrupted before the first epoch was saved: nothing to resume"
+                message = "interrupted before the first step was saved: nothing to resume"
             err.print(message, soft_wrap=True)
-            raise
+            raise typer.Exit(128 + signals.received) from None
         finally:
             if not (resume or runs.is_finished(run) or runs.is_interrupted(run)):
                 runs.discard(run)
     _show_result(run, data, json, seconds=time.perf_counter() - started)
 
 
-class _Progress:
-    """A live line for the epoch at hand, and a printed one for each that is done."""
+class _Signals:
+    """Ctrl-C and SIGTERM end a training between two steps; the second of them ends it at once."""
 
-    def __init__(self, config: Recipe, quiet: bool) -> None:
-        from cxrdiag.cli.console import err, progress_bar
-        from cxrdiag.training.trainer import Reporter
+    def __init__(self) -> None:
+        self.received: int = signal.SIGINT
+        """The number of the first of them, where there was one."""
+        self._is_wanted = False
+        self._handlers: dict[int, Any] = {}
 
-        self._epochs = config.training.epochs
-        self._bar = progress_bar(quiet)
-        self._task = self._bar.add_task("training", total=None, note="")
-        self._quiet = quiet
-        self._console = err
-        self._auroc = ""
-        self.reporter = Reporter(step=self._step, epoch=self._epoch)
-
-    def __enter__(self) -> _Progress:
-        self._bar.__enter__()
+    def __enter__(self) -> _Signals:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._handlers[number] = signal.signal(number, self._hear)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._bar.stop()
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+
+    def _hear(self, number: int, frame: object) -> None:
+        if self._is_wanted:
+            raise KeyboardInterrupt
+        self.received, self._is_wanted = number, True
+
+    def check(self) -> None:
+        """Raise Stop where one of them was received."""
+        from cxrdiag.training.reporter import Stop
+
+        if self._is_wanted:
+            raise Stop
+
+
+class _Progress:
+    """A live line for the epoch at hand, and a printed one for each that is done."""
+
+    def __init__(self, config: Recipe, quiet: bool, pause: Callable[[], None]) -> None:
+        from cxrdiag.cli.console import err, progress_bar
+        from cxrdiag.training.reporter import Reporter
+
+        self._epochs = config.training.epochs
+        self.bar = progress_bar(quiet)
+        self._task = self.bar.add_task("training", total=None, note="")
+        self._quiet = quiet
+        self._console = err
+        self._auroc = ""
+        self.reporter = Reporter(step=self._step, epoch=self._epoch, pause=pause, note=self._note)
+
+    def __enter__(self) -> _Progress:
+        self.bar.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.bar.stop()
+
+    def _note(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True)
 
     def _step(self, step: Step) -> None:
         note = f"loss {step.loss:.3f}{self._auroc}  {step.images_per_s:.0f} images/s"
-        self._bar.update(
+        self.bar.update(
             self._task,
             description=f"epoch {step.epoch}/{self._epochs}",
             completed=(step.epoch - 1) * step.n_steps + step.step,

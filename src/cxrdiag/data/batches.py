@@ -47,21 +47,17 @@ class Split:
             self.device
         )
 
-    def batches(self, order_N: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """(images, targets) in that order, in batches of nearly one length, at most `size`.
+    def batch(self, chosen_B: Tensor) -> tuple[Tensor, Tensor]:
+        """(images, targets) of positions within the split."""
+        return self.images(chosen_B), self.targets_N[chosen_B.to(self.device)]
 
-        Equal lengths, because a last batch of one image would give batch norm nothing to go by.
-        """
-        for chosen in torch.tensor_split(order_N, -(-len(order_N) // size)):
-            yield self.images(chosen), self.targets_N[chosen.to(self.device)]
+    def names(self, chosen_B: Tensor) -> list[str]:
+        """What the store calls the images at these positions."""
+        return list(self._store.records["name"].iloc[self.rows_N[chosen_B.numpy()]])
 
     def in_order(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """All images once, in the store's order."""
-        return self.batches(torch.arange(len(self)), size)
-
-    def shuffled(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """All images once, in an order drawn from `generator`."""
-        return self.batches(torch.randperm(len(self), generator=generator), size)
+        """(images, targets) of all images once, in the store's order, at most `size` at a time."""
+        return map(self.batch, cut(torch.arange(len(self)), size))
 
     def pixel_statistics(self) -> tuple[float, float]:
         """Mean and standard deviation of the pixels in 0 to 1, over at most 2,000 images."""
@@ -75,3 +71,11 @@ class Split:
 
     def _bytes(self) -> int:
         return len(self) * self._store.image_size**2
+
+
+def cut(order_N: Tensor, size: int) -> tuple[Tensor, ...]:
+    """Positions in batches of nearly one length, at most `size`.
+
+    Equal lengths, because a last batch of one image would give batch norm nothing to go by.
+    """
+    return torch.tensor_split(order_N, -(-len(order_N) // size))

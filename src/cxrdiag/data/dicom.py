@@ -21,9 +21,7 @@ from PIL import Image
 from pydicom import Dataset, dcmread
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import FileMetaDataset
-from pydicom.encaps import get_frame
 from pydicom.filereader import read_dataset, read_preamble
-from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import (
@@ -31,12 +29,12 @@ from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
-    RLELossless,
 )
 
-from cxrdiag.data.codestream import damaged, decode_codestream, find_codec
+from cxrdiag.data.codestream import damaged
 from cxrdiag.data.grayscale import show_gray, text_of
 from cxrdiag.data.image import MAX_BYTES, MAX_PIXELS, too_large
+from cxrdiag.data.pixels import stored_pixels
 from cxrdiag.data.quiet import quiet
 from cxrdiag.errors import DataError
 
@@ -50,7 +48,6 @@ LATERAL_CODES = frozenset(
     # Lateral, right lateral, left lateral; as SNOMED RT and as SNOMED CT (PS3.16 CID 4010).
     {"R-10236", "R-10232", "R-10228", "399067008", "399198007", "399173006"}
 )
-_PLAIN = frozenset({ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian})
 _RGB = frozenset({"RGB", "YBR_ICT", "YBR_RCT"})  # the last two are RGB when JPEG 2000 is decoded
 _LUMA_FIRST = frozenset({"YBR_FULL", "YBR_FULL_422"})
 """Photometric interpretations whose first component is ITU-R 601 luma (PS3.3 C.7.6.3.1.2)."""
@@ -71,6 +68,7 @@ _LONG = {"PixelData": MAX_BYTES, **{f"{c}PaletteColorLookupTableData": 2**18 for
 _SEQUENCES = ("ViewCodeSequence", "ModalityLUTSequence", "VOILUTSequence")
 _LONGEST_SEQUENCE, _MOST_ITEMS, _LONGEST_VALUE = 2**22, 1000, 2**12
 """Bytes, items and bytes: a table of 65,536 entries of 16 bits is 128 KiB."""
+_ROWS = 256
 _MOST_READS = 100_000
 """Three a data element: a film has some hundred elements, and none has ten thousand."""
 
@@ -115,22 +113,21 @@ def _parse(data: bytes) -> Dataset:
     stream = _Stream(data)
     read_preamble(stream, force=True)
     meta = read_dataset(stream, False, True, stop_when=lambda tag, *_: tag.group != 2)
-    rest = data[stream.tell() :]
-    syntax = meta.get("TransferSyntaxUID")
+    begin, syntax = stream.tell(), meta.get("TransferSyntaxUID")
     tags: list[BaseTag | int] = [Tag(keyword) for keyword in _NEEDED]
     if syntax is None:
         # Guessed from the first data element, which is not to name another syntax by then.
-        if rest[:2] == b"\x02\x00":
+        if data[begin : begin + 2] == b"\x02\x00":
             raise damaged("its meta information cannot be read")
-        dataset: Dataset = dcmread(_Stream(rest), force=True, specific_tags=tags)
+        dataset: Dataset = dcmread(_Stream(data[begin:]), force=True, specific_tags=tags)
         implicit, little = dataset.original_encoding
         plain = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
         syntax = ImplicitVRLittleEndian if implicit else plain
     else:
         if syntax == DeflatedExplicitVRLittleEndian:
-            rest, syntax = _inflate(rest), ExplicitVRLittleEndian
+            stream, syntax = _Stream(_inflate(data[begin:])), ExplicitVRLittleEndian
         implicit, little = syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian
-        dataset = read_dataset(_Stream(rest), implicit, little, specific_tags=tags)
+        dataset = read_dataset(stream, implicit, little, specific_tags=tags)
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = syntax
     return dataset
@@ -197,7 +194,7 @@ def _shown(dataset: Dataset) -> NDArray[np.uint8]:
     for keyword in ("Rows", "Columns", "BitsAllocated", "PhotometricInterpretation"):
         if not dataset.get(keyword):
             raise damaged(f"{keyword} is missing")
-    for keyword in ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit"):
+    for keyword in ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "HighBit"):
         if not isinstance(dataset.get(keyword, 1), int):  # words, where another type is claimed
             raise damaged(f"{keyword} is no number")
     if dataset.BitsAllocated not in (8, 16):
@@ -210,54 +207,30 @@ def _shown(dataset: Dataset) -> NDArray[np.uint8]:
     dataset.setdefault("PixelRepresentation", 0)
     dataset.setdefault("BitsStored", dataset.BitsAllocated)
     dataset.setdefault("HighBit", dataset.BitsStored - 1)
-    stored = _stored(dataset)
+    stored = stored_pixels(dataset)
     if photometric in ("MONOCHROME1", "MONOCHROME2") and stored.ndim == 2:
         return show_gray(dataset, stored, inverted=photometric == "MONOCHROME1")
     if photometric == "PALETTE COLOR" and stored.ndim == 2:
-        colours: NDArray[Any] = apply_color_lut(stored, dataset)
-        bits = 8 * colours.itemsize
-    elif photometric in _RGB or photometric in _LUMA_FIRST:
-        colours, bits = stored, dataset.BitsStored
-        if photometric in _LUMA_FIRST and stored.ndim == 3:
-            colours = stored[..., 0]
-    else:
-        raise _unsupported("pixels of this photometric interpretation")
-    if colours.dtype.kind != "u" or not 8 <= bits <= 8 * colours.itemsize:
+        rgb_HW3 = apply_color_lut(stored, dataset)
+        return _luma(rgb_HW3, 8 * rgb_HW3.itemsize)
+    if photometric in _RGB or photometric in _LUMA_FIRST:
+        is_luma = photometric in _LUMA_FIRST and stored.ndim == 3
+        return _luma(stored[..., 0] if is_luma else stored, dataset.BitsStored)
+    raise _unsupported("pixels of this photometric interpretation")
+
+
+def _luma(colours: NDArray[Any], bits: int) -> NDArray[np.uint8]:
+    """Of RGB (H, W, 3), or of luma (H, W), in `bits` bits."""
+    if not 8 <= bits <= 8 * colours.itemsize:
         raise _unsupported(f"colours of {bits} bits")
-    shown = (colours >> colours.dtype.type(bits - 8)).astype(np.uint8)
-    return np.asarray(Image.fromarray(shown).convert("L"))
-
-
-def _stored(dataset: Dataset) -> NDArray[Any]:
-    """The pixels as stored: (H, W), or (H, W, 3) of the photometric interpretation.
-
-    Colours are RGB where that is YBR_ICT or YBR_RCT, and their luma (H, W) where the file is of
-    JPEG baseline or extended.
-    """
-    syntax = dataset.file_meta.TransferSyntaxUID
-    if syntax not in _PLAIN and syntax != RLELossless:
-        codec = find_codec(syntax)
-        frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
-        is_rgb = dataset.PhotometricInterpretation == "RGB"
-        return decode_codestream(frame, codec, (dataset.Rows, dataset.Columns), is_rgb)
-    if syntax in _PLAIN:
-        expected = dataset.Rows * dataset.Columns * dataset.SamplesPerPixel
-        expected *= dataset.BitsAllocated // 8
-        if str(dataset.PhotometricInterpretation) == "YBR_FULL_422":
-            expected = expected * 2 // 3
-        if len(dataset.PixelData) < expected:
-            raise damaged(f"{len(dataset.PixelData)} bytes of pixels where {expected} belong")
-    # The bits of gray pixels are taken out later, wherever they lie. Of pydicom's plugins one is
-    # named: it would take another that is installed, gdcm, which some damaged files make end the
-    # whole process.
-    pixels: NDArray[Any] = get_decoder(syntax).as_array(
-        dataset,
-        index=0,
-        raw=True,
-        decoding_plugin="" if syntax in _PLAIN else "pydicom",
-        correct_unused_bits=False,  # type: ignore[arg-type]  # its **kwargs are annotated as one
-    )[0]
-    return pixels
+    shift = colours.dtype.type(bits - 8)
+    # By rows: Pillow would make of a large film another of 350 MB.
+    return np.concatenate(
+        [
+            np.asarray(Image.fromarray((rows >> shift).astype(np.uint8)).convert("L"))
+            for rows in np.array_split(colours, -(-len(colours) // _ROWS))
+        ]
+    )
 
 
 def _unsupported(what: str) -> DataError:

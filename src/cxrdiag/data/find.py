@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from cxrdiag.errors import DataError
@@ -11,43 +12,70 @@ IMAGE_SUFFIXES = frozenset(
     {".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".dcm", ".dicom"}
 )
 """What is looked for in a folder; a file named outright may have any suffix."""
+MAX_DEPTH = 50
+"""Folders in folders; some tools, and Python 3.11 itself, cannot walk through a thousand."""
+_STORE = {"images.npy", "records.csv", "store.json"}
 
 
-def find_images(folder: Path) -> list[Path]:
-    """Image files below `folder`, sorted; hidden ones (an archive's `._x.jpeg`) are left out.
+def find_images(folder: Path, inside: Path | None = None) -> list[Path]:
+    """Image files below `folder`, sorted.
 
-    None where there is no folder. Raises DataError (`unreadable_folder`) when it, or a folder in
-    it, cannot be listed.
+    Hidden files (an archive's `._x.jpeg`) and folders are left out, a store with its sheets of many
+    films too, and folders that are links. None where there is no folder. What a link leads to out
+    of `inside`, where that is given, is not read, so such a link is told by its suffix alone.
+    Raises DataError (`unreadable_folder`) when a folder cannot be listed.
     """
+    return [path for path in _visible(folder) if _looks_like_image(path, inside)]
 
+
+def find_lost(folder: Path) -> list[Path]:
+    """What below `folder` is called as an image is and is no file: a link to nothing, a pipe."""
+    return [
+        path
+        for path in _visible(folder)
+        if path.suffix.lower() in IMAGE_SUFFIXES and not os.path.isfile(path)
+    ]
+
+
+def leads_out(path: Path, folder: Path) -> bool:
+    """Whether links on the way to `path`, or `path` itself, lead out of `folder`."""
+    return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(_walk(folder))
+
+
+def _walk(folder: Path) -> Iterator[Path]:
     def refuse(error: OSError) -> None:
-        if isinstance(error, FileNotFoundError):
-            return
-        raise DataError(
-            f"the folder cannot be listed: {error.strerror}",
-            path=error.filename,
-            code="unreadable_folder",
-        ) from error
+        if not isinstance(error, FileNotFoundError):
+            where = error.filename if error.filename.isprintable() else folder
+            raise _unreadable(where, str(error.strerror)) from error
 
-    return sorted(
-        Path(parent) / name
-        for parent, _, names in os.walk(folder, onerror=refuse)
-        for name in names
-        if not name.startswith(".") and _looks_like_image(os.path.join(parent, name))
-    )
+    top = len(folder.parts)
+    for parent, folders, names in os.walk(folder, onerror=refuse):
+        if len(Path(parent).parts) - top > MAX_DEPTH:
+            raise _unreadable(folder, f"folders in it are nested more than {MAX_DEPTH} deep")
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        if not set(names) >= _STORE:
+            yield from (Path(parent, name) for name in names if not name.startswith("."))
 
 
-def _looks_like_image(path: str) -> bool:
+def _unreadable(folder: Path | str, why: str) -> DataError:
+    return DataError(f"the folder cannot be listed: {why}", path=folder, code="unreadable_folder")
+
+
+def _looks_like_image(path: Path, inside: Path | None) -> bool:
     """By its suffix; where there is none, or but a number, by the mark that DICOM files have."""
-    suffix = os.path.splitext(path)[1].lower()
+    suffix = path.suffix.lower()
     if not os.path.isfile(path):  # a link to nowhere
         return False
     if suffix in IMAGE_SUFFIXES:
         return True
-    if suffix[1:].strip("0123456789"):
+    if suffix[1:].strip("0123456789") or (inside is not None and leads_out(path, inside)):
         return False
     try:
-        with open(path, "rb") as file:
+        with path.open("rb") as file:
             return file.read(132)[128:] == b"DICM"
     except OSError:
         return False

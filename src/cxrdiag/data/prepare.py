@@ -6,25 +6,25 @@ import csv
 import hashlib
 import io
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, astuple, dataclass
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from cxrdiag.data.audit.report import audit
+from cxrdiag.data.findings import Unreadable, count, find, refuse_broken
 from cxrdiag.data.image import Encoding, Picture, read_bytes, read_picture
-from cxrdiag.data.kaggle import Record, bare_normal_number, bare_person_number, read_dataset
-from cxrdiag.data.split import assign_splits, drop_shared_numbers, train_test_overlap
+from cxrdiag.data.kaggle import Record
+from cxrdiag.data.layouts import read_dataset
+from cxrdiag.data.split import assign_splits, drop_shared_numbers
 from cxrdiag.data.store import COLUMNS, FILES, SHEETS, VERSION, Store, open_store, read_records
 from cxrdiag.errors import DataError
 from cxrdiag.files import new_folder, write_json, write_text
 
-MAX_LOST = 0.05
-"""Above this share of missing or unreadable files it is a broken download, not a data set."""
 _CHUNK = 256  # images in flight: bounds the memory, whatever the size of the data set
 
 
@@ -36,15 +36,6 @@ class FileFacts:
     height: int
     bytes: int
     sha256: str
-
-
-@dataclass(frozen=True)
-class Unreadable:
-    """One file that is left out, and why."""
-
-    name: str
-    code: str
-    message: str
 
 
 def prepare(
@@ -66,6 +57,7 @@ def prepare(
     where the data set cannot be used; an earlier store then stays as it was.
     """
     records, missing = read_dataset(source)
+    refuse_broken(source, len(records), missing, [])
     n_listed = len(records)
     if strict_patients:
         records = drop_shared_numbers(records)
@@ -74,15 +66,15 @@ def prepare(
     if store is not None and ("audit" in store.info["findings"] or not audited):
         return store, False
     _refuse_foreign(out)
-    with new_folder(out) as folder:
+    with _named(out), new_folder(out) as folder:
         kept, facts, encodings, unreadable = _write_images(
             folder / "images.npy", records, size, progress
         )
-        _refuse_broken(source, len(records), missing, unreadable)
+        refuse_broken(source, len(records), missing, unreadable)
         sha256 = [fact.sha256 for fact in facts]
-        splits = assign_splits(kept, sha256, seed)
+        splits = _assign_splits(source, kept, sha256, seed)
         rows = _csv_text(kept, splits, facts)
-        findings = _findings(kept, sha256, missing, unreadable)
+        findings = find(kept, sha256, missing, unreadable)
         findings["left_out_by_strict_patients"] = n_listed - len(records)
         if audited:
             findings["audit"] = _audit(folder, rows, encodings)
@@ -92,7 +84,7 @@ def prepare(
             "version": VERSION,
             "image_size": size,
             "n": len(kept),
-            "counts": _counts(kept, splits),
+            "counts": count(kept, splits),
             "fingerprint": hashlib.sha256(rows.encode()).hexdigest(),
             "listing": listing,
             "split_seed": seed,
@@ -100,6 +92,24 @@ def prepare(
         }
         write_json(folder / "store.json", info)
     return open_store(out), True
+
+
+@contextmanager
+def _named(out: Path) -> Iterator[None]:
+    """Have an OSError name what was to be written: of a full disk the system names no file."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(out)) from error
+
+
+def _assign_splits(
+    source: Path, records: Sequence[Record], sha256: Sequence[str], seed: int
+) -> list[str]:
+    try:
+        return assign_splits(records, sha256, seed)
+    except DataError as error:
+        raise DataError(error.message, path=source, hint=error.hint, code=error.code) from error
 
 
 def _audit(folder: Path, rows: str, encodings: Sequence[Encoding]) -> dict[str, Any]:
@@ -211,20 +221,6 @@ def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _refuse_broken(
-    source: Path, listed: int, missing: Sequence[str], unreadable: Sequence[Unreadable]
-) -> None:
-    lost = [*missing, *(item.name for item in unreadable)]
-    if len(lost) > MAX_LOST * (listed + len(missing)):
-        raise DataError(
-            f"{len(missing)} images are missing and {len(unreadable)} unreadable "
-            f"of {listed + len(missing)}, such as {lost[0]!r}",
-            path=source,
-            hint="an incomplete download? fetch or unzip it again",
-            code="incomplete_data_set",
-        )
-
-
 def _csv_text(records: Sequence[Record], splits: Sequence[str], facts: Sequence[FileFacts]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -233,35 +229,3 @@ def _csv_text(records: Sequence[Record], splits: Sequence[str], facts: Sequence[
         described = (record.name, record.label, split, record.patient, record.subtype)
         writer.writerow(described + astuple(fact))
     return text.getvalue()
-
-
-def _counts(records: Sequence[Record], splits: Sequence[str]) -> list[dict[str, str | int]]:
-    keys = ((s, r.label, r.subtype) for r, s in zip(records, splits, strict=True))
-    return [
-        {"split": split, "label": label, "subtype": subtype, "n": n}
-        for (split, label, subtype), n in sorted(Counter(keys).items())
-    ]
-
-
-def _findings(
-    records: Sequence[Record],
-    sha256: Sequence[str],
-    missing: Sequence[str],
-    unreadable: Sequence[Unreadable],
-) -> dict[str, Any]:
-    """What a user should know about the source before trusting a number made from it."""
-    copies = {digest: n for digest, n in Counter(sha256).items() if n > 1}
-    labels = {(digest, r.label) for digest, r in zip(sha256, records, strict=True)}
-    return {
-        "duplicate_groups": len(copies),
-        "duplicate_files": sum(copies.values()),
-        "duplicates_with_conflicting_labels": len(labels) - len(set(sha256)),
-        "unknown_patient": sum(not record.patient for record in records),
-        "train_test_overlap": {
-            "patients": asdict(train_test_overlap(records, str)),
-            "bare_person_numbers": asdict(train_test_overlap(records, bare_person_number)),
-            "bare_normal_numbers": asdict(train_test_overlap(records, bare_normal_number)),
-        },
-        "missing": list(missing),
-        "unreadable": [asdict(item) for item in unreadable],
-    }

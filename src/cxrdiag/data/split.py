@@ -34,7 +34,8 @@ def assign_splits(records: Sequence[Record], sha256: Sequence[str], seed: int) -
     (scikit-learn's StratifiedGroupKFold), whole patients and byte-identical files together.
     Images of unknown patient stay in train, unless most are: then each file stands for itself.
 
-    Raises DataError where a patient or a byte-identical file is in more than one split.
+    Raises DataError where a patient or a byte-identical file is in more than one split, or train
+    has one class only.
     """
     published = [record.split for record in records]
     if published.count("val") >= MIN_PUBLISHED_VAL:
@@ -43,6 +44,9 @@ def assign_splits(records: Sequence[Record], sha256: Sequence[str], seed: int) -
         splits = ["train" if split == "val" else split for split in published]
         for row in _draw(records, sha256, splits, seed):
             splits[row] = "val"
+    _refuse_one_class(
+        {r.label for r, split in zip(records, splits, strict=True) if split == "train"}
+    )
     _refuse_straddling([record.patient for record in records], splits, "patient")
     _refuse_straddling(sha256, splits, "byte-identical file", [record.name for record in records])
     return splits
@@ -128,6 +132,15 @@ def _groups(patients: Sequence[str], sha256: Sequence[str]) -> list[str]:
     for patient, digest in zip(patients, sha256, strict=True):
         parent[root(patient)] = root(first.setdefault(digest, patient))
     return [root(patient) for patient in patients]
+
+
+def _refuse_one_class(labels: set[str]) -> None:
+    if len(labels) < 2:
+        raise DataError(
+            f"all images in train are {min(labels, default='gone')}",
+            hint="a classifier needs both Normal and Pneumonia",
+            code="one_class",
+        )
 
 
 def _refuse_straddling(

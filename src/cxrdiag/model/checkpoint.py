@@ -6,6 +6,7 @@ Everything is safetensors and JSON: reading a file from a stranger executes noth
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import json
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
 from cxrdiag.errors import ModelError
@@ -31,10 +32,20 @@ from cxrdiag.model.resnet import ARCHITECTURES, ResNet
 from cxrdiag.runs import INFO, RESUME
 
 VERSION = 2
-"""1 had neither operating points nor a detector."""
+"""Of model.json: 1 had neither operating points nor a detector."""
+RESUME_VERSION = 3
+"""Of resume.safetensors: 2 was of whole epochs alone."""
 WEIGHTS = "model.safetensors"
 _FAR = 1e4
 """No sound mean, deviation of pixels or temperature is as far from 1."""
+_LONGEST_INFO = 2**20
+_LONGEST_HEADER = 2**23
+"""Bytes. A model.json takes 2 KB, the header of a ResNet-152 100; that of a training to be resumed,
+whose history is in it, comes to 8 MB after some 25,000 epochs."""
+_LINE = 300
+_FLOATS = ("F16", "BF16", "F32", "F64")
+_LARGEST_MAPS = 64 * 1024**2
+"""Width times pixels of the input. Its feature maps take 0.5 GB a film, with a heatmap 1 GB."""
 _DETECTOR = "detector."
 """Before the names of the detector's tensors, among the network's."""
 
@@ -65,59 +76,74 @@ def halved(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 def load_model(folder: Path, device: torch.device) -> Classifier:
     """Rebuild the classifier of a model folder. Raises ModelError where it cannot be trusted."""
     info, sha256 = _read_info(folder / INFO)
-    try:
-        weights = load_file(folder / WEIGHTS)
-    except (OSError, SafetensorError) as error:
-        raise ModelError(
-            f"weights not readable: {error}", path=folder / WEIGHTS, code="unreadable_weights"
-        ) from error
-    if _sha256(folder / WEIGHTS) != sha256:
-        raise ModelError(
-            f"the weights are not those that {INFO} describes",
-            path=folder / WEIGHTS,
-            hint="the two files must come from one training: copy both, or train again",
-            code="weights_mismatch",
-        )
-    for name, tensor in weights.items():
-        if tensor.is_complex() or not torch.isfinite(tensor).all():
-            raise ModelError(
-                f"{name} holds what is no number",
-                path=folder / WEIGHTS,
-                hint="train again",
-                code="non_finite_weights",
-            )
+    path = folder / WEIGHTS
     with torch.device("meta"):  # takes no memory: what model.json says may be far from the weights
         network = ResNet(info.arch, width=info.width).eval()
     try:
-        names = [field.name for field in dataclasses.fields(Detector)]
-        detector = Detector(**{name: weights.pop(_DETECTOR + name).float() for name in names})
-        network.load_state_dict(weights, assign=True)
-        if not detector.fits(network):
-            raise RuntimeError("the detector is another network's")
-    except (RuntimeError, KeyError) as error:
+        with open_weights(path) as file:
+            problem = None
+            if not _fit(file, network):
+                problem = f"the weights do not fit {info.arch} of width {info.width}"
+            elif _sha256(path) != sha256:
+                problem = f"the weights are not those that {INFO} describes"
+            if problem is not None:
+                raise ModelError(
+                    problem,
+                    path=path,
+                    hint="the two files must come from one training: copy both, or train again",
+                    code="weights_mismatch",
+                )
+            weights = {name: _sound(name, file.get_tensor(name), path) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
         raise ModelError(
-            f"the weights do not fit {info.arch} of width {info.width}",
-            path=folder / WEIGHTS,
-            code="weights_mismatch",
+            f"weights not readable: {in_one_line(error)}", path=path, code="unreadable_weights"
         ) from error
-    return Classifier(to_device(network.float(), device), info, device, detector.to(device))
+    names = [field.name for field in dataclasses.fields(Detector)]
+    detector = Detector(**{name: weights.pop(_DETECTOR + name) for name in names})
+    network.load_state_dict(weights, assign=True)
+    return Classifier(to_device(network, device), info, device, detector.to(device))
+
+
+def open_weights(path: Path) -> safe_open:
+    """Open a safetensors file; only its header is read. Raises OSError or SafetensorError."""
+    if not path.is_file():  # a pipe would be waited for
+        raise FileNotFoundError(errno.ENOENT, "no such file", str(path))
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    # The library reads up to 100 MB of names of empty tensors: 3 GB in memory, a minute's work.
+    if length > _LONGEST_HEADER:
+        raise SafetensorError(f"no safetensors file, or a header of {length} bytes")
+    return safe_open(path, framework="pt")
 
 
 def save_resume(folder: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
     """Write the state of a training: tensors, and whatever else fits JSON."""
-    metadata = {"version": str(VERSION), "state": json.dumps(state)}
-    write_file(folder / RESUME, lambda path: path.write_bytes(save(_plain(tensors), metadata)))
+    metadata = {"version": str(RESUME_VERSION), "state": json.dumps(state)}
+    data = save(_plain(tensors), metadata)
+
+    def write(path: Path) -> None:
+        path.write_bytes(data)
+        # Before it takes the place of the last one.
+        if path.read_bytes() != data:
+            raise OSError(errno.EIO, "what was written reads back differently", str(path))
+
+    write_file(folder / RESUME, write)
+
+
+def check_resume(folder: Path) -> None:
+    """Raise ModelError where no interrupted training is there."""
+    if not (folder / RESUME).is_file():
+        raise ModelError("no interrupted training is there", path=folder, code="nothing_to_resume")
 
 
 def load_resume(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """What `save_resume` wrote. Raises ModelError when it is absent or damaged."""
+    check_resume(folder)
     path = folder / RESUME
-    if not path.is_file():
-        raise ModelError("no interrupted training is there", path=folder, code="nothing_to_resume")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            if metadata.get("version") != str(VERSION):
+            if metadata.get("version") != str(RESUME_VERSION):
                 raise ModelError("saved by another version", path=path, code="resume_version")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             state = json.loads(metadata["state"])
@@ -137,11 +163,15 @@ def _read_info(path: Path) -> tuple[ModelInfo, str]:
             code="no_model",
         )
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            text = file.read(_LONGEST_INFO + 1)
+        if len(text) > _LONGEST_INFO:
+            raise ValueError(f"more than {_LONGEST_INFO} bytes")
+        document = json.loads(text.decode("utf-8"))
         if document.get("version") != VERSION or document.get("arch") not in ARCHITECTURES:
             raise ModelError(
-                f"version {document.get('version')!r} of architecture {document.get('arch')!r} "
-                f"is unknown; this cxrdiag reads version {VERSION} of {', '.join(ARCHITECTURES)}",
+                f"version {in_one_line(repr(document.get('version')))} of architecture "
+                f"{in_one_line(repr(document.get('arch')))} is unknown; this cxrdiag reads version {VERSION} of {', '.join(ARCHITECTURES)}",
                 path=path,
                 hint="made by an older cxrdiag? train again; by a newer one? update this one",
                 code="model_version",
@@ -150,7 +180,7 @@ def _read_info(path: Path) -> tuple[ModelInfo, str]:
         unknown = set(document) - {*names, "format", "version", "weights_sha256"}
         if unknown:  # it may change the answer
             raise ModelError(
-                f"unknown: {', '.join(map(repr, sorted(unknown)))}",
+                f"unknown: {in_one_line(', '.join(map(repr, sorted(unknown))))}",
                 path=path,
                 hint="made by a newer cxrdiag? update this one",
                 code="model_version",
@@ -161,7 +191,9 @@ def _read_info(path: Path) -> tuple[ModelInfo, str]:
         _check(info)
         return info, str(document["weights_sha256"])
     except (OSError, *DAMAGED) as error:
-        raise ModelError(f"damaged: {error!r}", path=path, code="damaged_model") from error
+        raise ModelError(
+            f"damaged: {in_one_line(repr(error))}", path=path, code="damaged_model"
+        ) from error
 
 
 def _check(info: ModelInfo) -> None:
@@ -177,10 +209,13 @@ def _check(info: ModelInfo) -> None:
         value, kind = getattr(info, field.name), str(field.type)  # text: annotations are postponed
         if isinstance(value, bool) != (kind == "bool") or not isinstance(value, kinds[kind]):
             raise ValueError(f"{field.name} is {value!r}, not {field.type}")
+        if isinstance(value, str) and not value.isprintable():
+            raise ValueError(f"{field.name} is {value!r}, which is no line of text")
     numbers = {
         "width": 1 <= info.width <= 1024,
-        "image_size": 16 <= info.image_size <= 4096,
-        "resolution": 16 <= info.resolution <= 4096,
+        "image_size": 16 <= info.image_size <= 2048,
+        "resolution": 16 <= info.resolution <= 1024
+        and info.width * info.resolution**2 <= _LARGEST_MAPS,
         "mean": abs(info.mean) <= _FAR,
         "std": 1 / _FAR <= info.std <= _FAR,
         "threshold": 0 <= info.threshold <= 1,
@@ -199,6 +234,48 @@ def _check(info: ModelInfo) -> None:
         rates = dataclasses.astuple(point)
         if not all(not isinstance(rate, bool) and 0 <= rate <= 1 for rate in rates):
             raise ValueError(f"the operating point {name} is {point}")
+
+
+def _fit(file: safe_open, network: ResNet) -> bool:
+    """Whether a file holds the tensors of the network and of a detector of it, and no others."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name in file.keys():  # noqa: SIM118
+        view = file.get_slice(name)
+        shapes[name] = tuple(view.get_shape())
+        expected = ("I64",) if name.endswith("num_batches_tracked") else _FLOATS
+        if view.get_dtype() not in expected:
+            return False
+    names = [field.name for field in dataclasses.fields(Detector)]
+    try:
+        told = {name: shapes.pop(_DETECTOR + name) for name in names}
+        detector = Detector(**{name: torch.empty(told[name], device="meta") for name in names})
+    except (KeyError, TypeError, RuntimeError):  # not there, or a side of 2**63
+        return False
+    own = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    return shapes == own and detector.fits(network)
+
+
+def _sound(name: str, tensor: Tensor, path: Path) -> Tensor:
+    """The tensor in single precision; ModelError where a number in it is none to compute with."""
+    if not tensor.is_floating_point():  # a counter that only training reads
+        return tensor
+    tensor = tensor.float()  # a large one in double precision is infinite then
+    problem = None
+    if not torch.isfinite(tensor).all():
+        problem = "holds what is no number"
+    elif name.endswith("running_var") and (tensor < 0).any():
+        problem = "holds a variance below zero"
+    if problem is not None:
+        raise ModelError(
+            f"{name} {problem}", path=path, hint="train again", code="non_finite_weights"
+        )
+    return tensor
+
+
+def in_one_line(text: object) -> str:
+    """What a stranger may have had a hand in, as one short line that a terminal shows as it is."""
+    line = "".join(c if c.isprintable() else " " for c in str(text))
+    return line if len(line) <= _LINE else line[:_LINE] + " ..."
 
 
 def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""All that changes while training, and how it is saved after every epoch and restored."""
+"""All that changes while training, and how it is saved and restored: after an epoch, or within."""
 
 from __future__ import annotations
 
@@ -11,15 +11,32 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cxrdiag.errors import TrainingError
+from cxrdiag.errors import ModelError, TrainingError
+from cxrdiag.files import DAMAGED
 from cxrdiag.model.checkpoint import load_resume, save_resume
 from cxrdiag.model.resnet import ResNet
 from cxrdiag.training.history import Epoch
 
 
 @dataclass
+class Progress:
+    """What is done of the epoch at hand, in sums."""
+
+    steps: int = 0
+    images: int = 0
+    loss: float = 0.0
+    """Over the images."""
+    hits: int = 0
+
+    @property
+    def mean_loss(self) -> float:
+        """Of an image."""
+        return self.loss / self.images
+
+
+@dataclass
 class State:
-    """A training between two epochs. Random generators are not in it: they derive from the seed."""
+    """A training between two steps."""
 
     network: ResNet
     average: ResNet
@@ -29,6 +46,9 @@ class State:
     """Weights of the epoch of highest shifted AUROC so far; of equals the last."""
     best_epoch: int = 0
     history: list[Epoch] = field(default_factory=list)
+    progress: Progress = field(default_factory=Progress)
+    generator: torch.Generator = field(default_factory=torch.Generator)
+    """Of the order and the augmentation of images; each epoch seeds it anew."""
 
     def keep_if_best(self, weights: dict[str, Tensor]) -> None:
         """Keep a copy of `weights` if the last epoch's shifted AUROC is the highest."""
@@ -43,17 +63,32 @@ class State:
             "average": self.average.state_dict(),
             "best": self.best,
             "optimizer": _flatten(self.optimizer),
+            "generator": {"state": self.generator.get_state()},
         }
         tensors = {f"{part}/{name}": t for part, ts in parts.items() for name, t in ts.items()}
         history = [dataclasses.asdict(row) for row in self.history]
-        save_resume(
-            run, tensors, {"identity": identity, "best_epoch": self.best_epoch, "history": history}
-        )
+        state = {
+            "identity": identity,
+            "best_epoch": self.best_epoch,
+            "history": history,
+            "progress": dataclasses.asdict(self.progress),
+        }
+        save_resume(run, tensors, state)
 
     def restore(self, run: Path, identity: dict[str, Any]) -> None:
-        """Read resume.safetensors. Raises TrainingError where it belongs to another training."""
+        """Read resume.safetensors.
+
+        Raises ModelError where it is absent or damaged, TrainingError where it belongs to another
+        training.
+        """
         tensors, saved = load_resume(run)
-        differing = _differences(saved["identity"], identity)
+        try:
+            differing = _differences(saved["identity"], identity)
+            if not differing:
+                self._take(tensors, saved)
+        except (RuntimeError, *DAMAGED) as error:
+            why = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ModelError(f"damaged: {why}", path=run, code="damaged_resume") from error
         if differing:
             raise TrainingError(
                 f"the saved training differs in {', '.join(differing)}",
@@ -61,6 +96,8 @@ class State:
                 hint="resume with the same recipe and data, or start another run",
                 code="resume_mismatch",
             )
+
+    def _take(self, tensors: dict[str, Tensor], saved: dict[str, Any]) -> None:
         parts: dict[str, dict[str, Tensor]] = {}
         for key, tensor in tensors.items():
             part, _, name = key.partition("/")
@@ -68,10 +105,13 @@ class State:
         self.network.load_state_dict(parts["network"])
         self.average.load_state_dict(parts["average"])
         device = next(self.network.parameters()).device
-        self.best = {name: tensor.to(device) for name, tensor in parts["best"].items()}
-        _unflatten(self.optimizer, parts["optimizer"])
+        # None in a first epoch.
+        self.best = {name: tensor.to(device) for name, tensor in parts.get("best", {}).items()}
+        _unflatten(self.optimizer, parts.get("optimizer", {}))
         self.best_epoch = saved["best_epoch"]
         self.history = [Epoch(**row) for row in saved["history"]]
+        self.progress = Progress(**saved["progress"])
+        self.generator.set_state(parts["generator"]["state"])
 
 
 def _flatten(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

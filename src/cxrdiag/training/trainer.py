@@ -9,7 +9,8 @@ import copy
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,12 +19,12 @@ from torch import Tensor
 
 from cxrdiag import __version__
 from cxrdiag.data.augment import augment
-from cxrdiag.data.batches import Split
+from cxrdiag.data.batches import Split, cut
 from cxrdiag.data.resample import resize
 from cxrdiag.data.store import Store
-from cxrdiag.errors import DataError
-from cxrdiag.files import write_json, write_text
-from cxrdiag.model.checkpoint import halved, save_model
+from cxrdiag.errors import DataError, TrainingError
+from cxrdiag.files import held, remove_strays, write_json, write_text
+from cxrdiag.model.checkpoint import check_resume, halved, load_model, save_model
 from cxrdiag.model.classifier import Classifier, ModelInfo, normalise
 from cxrdiag.model.device import autocast, number_format, to_device
 from cxrdiag.model.resnet import ResNet
@@ -31,6 +32,7 @@ from cxrdiag.runs import RESUME
 from cxrdiag.training.config import Recipe, dump_recipe
 from cxrdiag.training.detector import fit_detector
 from cxrdiag.training.environment import describe_environment
+from cxrdiag.training.gradients import Gradients
 from cxrdiag.training.history import Epoch, draw_curves, write_history
 from cxrdiag.training.optimisation import (
     build_optimizer,
@@ -39,31 +41,10 @@ from cxrdiag.training.optimisation import (
     loss_function,
     update_average,
 )
+from cxrdiag.training.reporter import Reporter, Step, Stop
 from cxrdiag.training.start import Start, load_start
-from cxrdiag.training.state import State
+from cxrdiag.training.state import Progress, State
 from cxrdiag.training.validation import Validation, non_finite
-
-
-@dataclass(frozen=True)
-class Step:
-    """Where a training stands after a step."""
-
-    epoch: int
-    step: int
-    """Of this epoch, from 1."""
-    n_steps: int
-    """Of an epoch."""
-    loss: float
-    """Mean of the epoch so far."""
-    images_per_s: float
-
-
-@dataclass(frozen=True)
-class Reporter:
-    """What a caller may want to hear while training."""
-
-    step: Callable[[Step], None] = lambda step: None
-    epoch: Callable[[Epoch], None] = lambda epoch: None
 
 
 @dataclass(frozen=True)
@@ -76,11 +57,17 @@ class _Job:
     val: Split
     weights_2: Tensor
     reporter: Reporter
+    gradients: Gradients
 
     @property
     def n_steps(self) -> int:
         """Steps of an epoch."""
         return -(-len(self.train) // self.recipe.training.batch_size)
+
+    def learning_rate(self, step: int) -> float:
+        """Of a step, counted from 0 over all epochs."""
+        config = self.recipe.training
+        return learning_rate(step, self.n_steps * config.epochs, config)
 
 
 def fit(
@@ -99,12 +86,16 @@ def fit(
     the seed and the epoch's number: a training that was stopped and resumed ends with the weights
     of one that never was, bit for bit on one machine's CPU (a GPU's sums may round differently).
 
-    Raises TrainingError on a non-finite loss, or when `resume` finds another recipe or store;
-    ModelError when there is nothing to resume, or the weights to start from cannot be had, and
-    UsageError when they are of another network; DataError when a split lacks a class.
+    Raises TrainingError on a non-finite loss, when another process trains in `run`, or when
+    `resume` finds another recipe or store; ModelError when there is nothing to resume, or the
+    weights to start from cannot be had, and UsageError when they are of another network; DataError
+    when a split lacks a class; and whatever `reporter` raises.
     """
+    if resume:
+        check_resume(run)
+    reporter = reporter or Reporter()
     start = load_start(recipe)
-    job = _prepare(recipe, store, device, start, reporter or Reporter())
+    job = _prepare(recipe, store, device, start, reporter)
     torch.manual_seed(recipe.training.seed)
     network = ResNet(recipe.model.arch, width=recipe.model.width)
     if start is not None:
@@ -118,40 +109,41 @@ def fit(
         # Of the weights that it started from, which may be other ones in another version.
         "normalisation": [job.info.mean, job.info.std],
     }
-    if resume:
-        state.restore(run, identity)
-    write_text(run / "config.yaml", dump_recipe(recipe))
-    precision = number_format(device, recipe.training.precision)  # it decides the time
-    write_json(run / "environment.json", {**describe_environment(device), "precision": precision})
-    validation = Validation(job.val, job.info.resolution)
-    # Without the mirror image epochs are told apart just as well, in half the time.
-    plain = dataclasses.replace(job.info, mirror=False)
+    with _alone(run):
+        if resume:
+            state.restore(run, identity)
+            write_history(run / "history.csv", state.history)  # it may have been killed before that
+        write_text(run / "config.yaml", dump_recipe(recipe))
+        precision = number_format(device, recipe.training.precision)  # it decides the time
+        environment = {**describe_environment(device), "precision": precision}
+        write_json(run / "environment.json", environment)
+        validation = Validation(job.val, job.info.resolution, reporter.pause)
+        try:
+            while not _is_finished(state.history, recipe):
+                _run_epoch(job, state, validation)
+                state.save(run, identity)
+                write_history(run / "history.csv", state.history)
+                reporter.epoch(state.history[-1])
+        except Stop:
+            state.save(run, identity)
+            raise
+        return _finish(job, validation, state, run)
 
-    while not _is_finished(state.history, recipe):
-        started = time.perf_counter()
-        loss, accuracy = _train_epoch(job, state)
-        images_per_s = len(job.train) / (time.perf_counter() - started)
-        kept = state.average if recipe.training.ema_decay else state.network
-        with autocast(device, recipe.training.precision):
-            scores = validation.scores(Classifier(kept.eval(), plain, device))
-        row = Epoch(
-            epoch=len(state.history) + 1,
-            train_loss=loss,
-            train_accuracy=accuracy,
-            val_loss=scores.loss,
-            val_accuracy=scores.accuracy,
-            val_auroc=scores.auroc,
-            shifted_auroc=scores.shifted_auroc,
-            lr=state.optimizer.param_groups[0]["lr"],
-            images_per_s=images_per_s,
-            seconds=time.perf_counter() - started,
-        )
-        state.history.append(row)
-        state.keep_if_best(kept.state_dict())
-        state.save(run, identity)
-        write_history(run / "history.csv", state.history)
-        job.reporter.epoch(row)
-    return _finish(job, validation, state, run)
+
+@contextmanager
+def _alone(run: Path) -> Iterator[None]:
+    run.mkdir(parents=True, exist_ok=True)
+    try:
+        with held(run):
+            remove_strays(run)
+            yield
+    except BlockingIOError as error:
+        raise TrainingError(
+            "another process is training in this folder",
+            path=run,
+            hint="wait for it, or choose another --run",
+            code="run_in_use",
+        ) from error
 
 
 def _prepare(
@@ -184,7 +176,7 @@ def _prepare(
         cxrdiag_version=__version__,
     )
     weights_2 = class_weights(train.targets_N, recipe.training.balance)
-    return _Job(recipe, info, train, val, weights_2, reporter)
+    return _Job(recipe, info, train, val, weights_2, reporter, Gradients(reporter.note))
 
 
 def _is_finished(history: list[Epoch], recipe: Recipe) -> bool:
@@ -194,39 +186,78 @@ def _is_finished(history: list[Epoch], recipe: Recipe) -> bool:
     return len(history) >= recipe.training.epochs or (patience > 0 and stale)
 
 
-def _train_epoch(job: _Job, state: State) -> tuple[float, float]:
-    """One pass over the training images. Returns mean loss and accuracy."""
+def _run_epoch(job: _Job, state: State, validation: Validation) -> None:
+    """Train and validate, from where `state` stands to the next epoch's begin."""
     config, device = job.recipe.training, job.train.device
+    started = time.perf_counter()
+    before = state.progress.images
+    _train_epoch(job, state)
+    images_per_s = (state.progress.images - before) / (time.perf_counter() - started)
+    kept = state.average if config.ema_decay else state.network
+    # Without the mirror image epochs are told apart just as well, in half the time.
+    plain = dataclasses.replace(job.info, mirror=False)
+    with autocast(device, config.precision):
+        scores = validation.scores(Classifier(kept.eval(), plain, device))
+    row = Epoch(
+        epoch=len(state.history) + 1,
+        train_loss=state.progress.mean_loss,
+        train_accuracy=state.progress.hits / state.progress.images,
+        val_loss=scores.loss,
+        val_accuracy=scores.accuracy,
+        val_auroc=scores.auroc,
+        shifted_auroc=scores.shifted_auroc,
+        lr=job.learning_rate((len(state.history) + 1) * job.n_steps - 1),
+        images_per_s=images_per_s,
+        seconds=time.perf_counter() - started,
+    )
+    state.history.append(row)
+    state.keep_if_best(kept.state_dict())
+    state.progress = Progress()
+
+
+def _train_epoch(job: _Job, state: State) -> None:
+    """What is left of one pass over the training images."""
+    config, device, progress = job.recipe.training, job.train.device, state.progress
     epoch = len(state.history) + 1
-    generator = torch.Generator().manual_seed(config.seed * 100_003 + epoch)
-    losses, hits, seen, started = 0.0, 0, 0, time.perf_counter()
+    within = state.generator.get_state() if progress.steps else None
+    state.generator.manual_seed(config.seed * 100_003 + epoch)
+    order_N = torch.randperm(len(job.train), generator=state.generator)
+    if within is not None:
+        state.generator.set_state(within)
+    started, before = time.perf_counter(), progress.images
     state.network.train()
-    batches = job.train.shuffled(config.batch_size, generator)
-    for step, (images_BSS, targets_B) in enumerate(batches):
-        done = (epoch - 1) * job.n_steps + step
-        for group in state.optimizer.param_groups:
-            group["lr"] = learning_rate(done, job.n_steps * config.epochs, config)
-        x = resize(images_BSS, job.info.resolution)
-        x = augment(x, job.recipe.augment, generator, targets_B)
+
+    def logits(x_B1RR: Tensor) -> Tensor:
         with autocast(device, config.precision):
-            logits_B = state.network(normalise(x, job.info.mean, job.info.std))[:, 0].float()
-        loss = loss_function(logits_B, targets_B, job.weights_2, config.label_smoothing)
-        value = loss.item()
+            out_B1: Tensor = state.network(normalise(x_B1RR, job.info.mean, job.info.std))
+        return out_B1[:, 0].float()
+
+    def loss(logits_B: Tensor, targets_B: Tensor) -> Tensor:
+        return loss_function(logits_B, targets_B, job.weights_2, config.label_smoothing)
+
+    for chosen_B in cut(order_N, config.batch_size)[progress.steps :]:
+        images_BSS, targets_B = job.train.batch(chosen_B)
+        done = (epoch - 1) * job.n_steps + progress.steps
+        for group in state.optimizer.param_groups:
+            group["lr"] = job.learning_rate(done)
+        x_B1RR = resize(images_BSS, job.info.resolution)
+        x_B1RR = augment(x_B1RR, job.recipe.augment, state.generator, targets_B)
+        value, logits_B = job.gradients.compute(state.network, logits, loss, x_B1RR, targets_B)
         if not math.isfinite(value):
-            raise non_finite(f"the loss is {value} at epoch {epoch}, step {step + 1}")
-        state.optimizer.zero_grad()
-        loss.backward()
+            where = f"the loss is {value} at epoch {epoch}, step {progress.steps + 1}"
+            raise non_finite(f"{where}, of the images {', '.join(job.train.names(chosen_B))}")
         if config.clip_norm:
             torch.nn.utils.clip_grad_norm_(state.network.parameters(), config.clip_norm)
         state.optimizer.step()
         if config.ema_decay:
             update_average(state.average, state.network, config.ema_decay, done)
-        seen += len(targets_B)
-        losses += value * len(targets_B)
-        hits += int(((logits_B > 0) == (targets_B > 0)).sum())
-        rate = seen / (time.perf_counter() - started)
-        job.reporter.step(Step(epoch, step + 1, job.n_steps, losses / seen, rate))
-    return losses / seen, hits / seen
+        progress.steps += 1
+        progress.images += len(targets_B)
+        progress.loss += value * len(targets_B)
+        progress.hits += int(((logits_B > 0) == (targets_B > 0)).sum())
+        rate = (progress.images - before) / (time.perf_counter() - started)
+        job.reporter.step(Step(epoch, progress.steps, job.n_steps, progress.mean_loss, rate))
+        job.reporter.pause()
 
 
 def _finish(job: _Job, validation: Validation, state: State, run: Path) -> Classifier:
@@ -238,5 +269,6 @@ def _finish(job: _Job, validation: Validation, state: State, run: Path) -> Class
     detector = fit_detector(classifier, job.train, validation)
     save_model(run, weights, detector, info)
     draw_curves(run / "curves.png", state.history)
+    classifier = load_model(run, job.val.device)  # it reads back: now the other may go
     (run / RESUME).unlink()
-    return dataclasses.replace(classifier, info=info, detector=detector.to(job.val.device))
+    return classifier

@@ -51,8 +51,12 @@ class Validation:
     one way is set against a pneumonia in another.
     """
 
-    def __init__(self, val: Split, resolution: int) -> None:
+    def __init__(
+        self, val: Split, resolution: int, pause: Callable[[], None] = lambda: None
+    ) -> None:
+        """`pause` is called after each batch, and may raise what ends it."""
         self._val = val
+        self._pause = pause
         self._targets_N = val.targets_N.cpu().numpy().astype(np.int64)
         ways_NCK = draw_ways(len(val), _COPIES)
         # Rounded to a quarter of the memory of float pixels, in the host's: C * N * R * R bytes.
@@ -64,6 +68,7 @@ class Validation:
                 moved_BSS = shift_films(images_BSS, ways_NCK[chosen.numpy(), copy])
                 x_B1RR = resize(moved_BSS, resolution)
                 shifted_NRR[chosen] = (x_B1RR[:, 0] * 255).round().to(torch.uint8)
+                self._pause()
 
     def scores(self, classifier: Classifier) -> Scores:
         """Raises TrainingError on a logit that is not finite."""
@@ -115,12 +120,16 @@ class Validation:
 
     def _of_shifted(self, answer: Callable[[Tensor], NDArray[np.float32]]) -> NDArray[np.float32]:
         """What is answered (B,) to each batch of shifted copies, (C, N)."""
-        return np.stack(
-            [
-                np.concatenate([answer(part) for part in shifted_NRR.split(_BATCH)])
-                for shifted_NRR in self._shifted_CNRR
-            ]
-        )
+        return np.stack([self._of_film_copies(answer, copies) for copies in self._shifted_CNRR])
+
+    def _of_film_copies(
+        self, answer: Callable[[Tensor], NDArray[np.float32]], images_NRR: Tensor
+    ) -> NDArray[np.float32]:
+        answers = []
+        for part in images_NRR.split(_BATCH):
+            answers.append(answer(part))
+            self._pause()
+        return np.concatenate(answers)
 
 
 def non_finite(message: str) -> TrainingError:

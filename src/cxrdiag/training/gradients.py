@@ -1,0 +1,84 @@
+"""The gradients of one batch, in as many parts as the memory of the device needs.
+
+Shapes: B batch, R side of the network's input.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from cxrdiag.errors import TrainingError
+
+
+class Gradients:
+    """Computes them whole until memory runs out; from then on in halves, quarters, ...
+
+    The sum of the parts is the gradient of the whole batch, so that the recipe's batch size stays
+    what is optimised over. Batch norm goes by the images of a part.
+    """
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        """`tell` is told, once each time, when batches are cut smaller."""
+        self._tell = tell
+        self._parts = 1
+
+    def compute(
+        self,
+        network: nn.Module,
+        logits: Callable[[Tensor], Tensor],
+        loss: Callable[[Tensor, Tensor], Tensor],
+        x_B1RR: Tensor,
+        targets_B: Tensor,
+    ) -> tuple[float, Tensor]:
+        """Set the gradients of `network`. Returns the mean loss, and the logits (B,) it is of.
+
+        `loss` is a mean over images. Where the loss is not finite the gradients are none to use.
+        Raises TrainingError `out_of_memory` where one image at a time is too much.
+        """
+        while True:
+            try:
+                return self._in_parts(network, logits, loss, x_B1RR, targets_B)
+            except torch.OutOfMemoryError:
+                pass  # what the failed try holds is released when this block is left
+            self._halve(len(targets_B))
+
+    def _in_parts(
+        self,
+        network: nn.Module,
+        logits: Callable[[Tensor], Tensor],
+        loss: Callable[[Tensor, Tensor], Tensor],
+        x_B1RR: Tensor,
+        targets_B: Tensor,
+    ) -> tuple[float, Tensor]:
+        network.zero_grad()
+        total, found = 0.0, []
+        parts = min(self._parts, len(targets_B))
+        cut = zip(x_B1RR.tensor_split(parts), targets_B.tensor_split(parts), strict=True)
+        for x, targets in cut:
+            part_logits = logits(x)
+            part_loss = loss(part_logits, targets) * (len(targets) / len(targets_B))
+            total += part_loss.item()
+            if not math.isfinite(total):
+                break
+            part_loss.backward()
+            found.append(part_logits.detach())
+        return total, torch.cat(found) if found else targets_B[:0]
+
+    def _halve(self, n: int) -> None:
+        if self._parts >= n:
+            raise TrainingError(
+                "the device has not the memory for one image",
+                hint="lower data.resolution or model.width, or train on another --device",
+                code="out_of_memory",
+            )
+        self._parts *= 2
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        self._tell(
+            f"out of memory: each batch of {n} goes through the network in {self._parts} parts; "
+            "what is optimised over stays as it is"
+        )
