@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import json
 import os
 import re
@@ -43,6 +44,9 @@ def fsync(path: Path) -> None:
 
 _STRAY = re.compile(r"\..+\.\d+(\.\w+)?")
 """What `write_file` calls a temporary file."""
+_OLD = ".old"
+_STRAY_FOLDER = re.compile(r"\.[0-9a-f]{8}(\.old)?")
+"""What follows its name in what `new_folder` calls a temporary one, and the one moved aside."""
 _DEVICES = {Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd")}
 
 
@@ -125,8 +129,8 @@ def remove_strays(folder: Path) -> None:
 def new_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder that becomes `path` when the block ends without an error.
 
-    An earlier `path` is replaced: it is moved aside first and removed last, so a
-    crash leaves the old folder or the new one under that name or beside it.
+    An earlier `path` is replaced: it is moved aside first and removed last. What a process that was
+    killed meanwhile leaves behind is for `clear_up`.
     """
     path = path.resolve()  # a link is followed, not replaced
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -134,24 +138,49 @@ def new_folder(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     temporary.mkdir()
     try:
-        yield temporary
-        for file in temporary.iterdir():
-            fsync(file)
-        fsync(temporary)
-        if path.exists():
-            old = temporary.with_name(temporary.name + ".old")
-            path.rename(old)
-            try:
+        with held(temporary):
+            yield temporary
+            for file in temporary.iterdir():
+                fsync(file)
+            fsync(temporary)
+            if path.exists():
+                _replace(path, temporary)
+            else:
                 temporary.rename(path)
-            except BaseException:
-                old.rename(path)
-                raise
-            shutil.rmtree(old)
-        else:
-            temporary.rename(path)
-        fsync(path.parent)
+            fsync(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _replace(path: Path, temporary: Path) -> None:
+    old = temporary.with_name(temporary.name + _OLD)
+    with held(path):
+        path.rename(old)
+        try:
+            temporary.rename(path)
+        except BaseException:
+            old.rename(path)
+            raise
+        shutil.rmtree(old)
+
+
+def clear_up(path: Path) -> None:
+    """Remove what a `new_folder` that was killed left beside `path`.
+
+    Where that is the folder moved aside, and nothing has come in its place, it is put back.
+    """
+    path = path.resolve()
+    for stray in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        if not _STRAY_FOLDER.fullmatch(stray.name.removeprefix(f".{path.name}")):
+            continue
+        try:
+            with held(stray):
+                if stray.name.endswith(_OLD) and not path.exists():
+                    stray.rename(path)
+                else:
+                    shutil.rmtree(stray)
+        except BlockingIOError:
+            pass  # of a process that is at work
 
 
 def _write_utf8(path: Path, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import sys
 from typing import Annotated
 
@@ -52,6 +53,7 @@ def _root(
 
 def main() -> None:
     """Run the command line; an error becomes one line, or one JSON document, and its exit code."""
+    signal.signal(signal.SIGTERM, _end)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A file's name may be no text in this encoding: that must not end in a traceback.
@@ -66,6 +68,11 @@ def main() -> None:
         reason = error.strerror or str(error)
         _report(CxrdiagError(reason, path=where, code="file_error"))
         sys.exit(CxrdiagError.exit_code)
+
+
+def _end(number: int, frame: object) -> None:
+    # As an exception, so that what is half-written is removed.
+    sys.exit(128 + number)
 
 
 def _report(error: CxrdiagError) -> None:

@@ -56,7 +56,7 @@ def progress_bar(quiet: bool) -> Progress:
         TimeRemainingColumn(),
         console=err,
         transient=True,
-        disable=quiet,
+        disable=quiet or not err.is_terminal,  # to a file it would write but empty lines
     )
 
 

@@ -23,7 +23,7 @@ from cxrdiag.data.layouts import read_dataset
 from cxrdiag.data.split import assign_splits, drop_shared_numbers
 from cxrdiag.data.store import COLUMNS, FILES, SHEETS, VERSION, Store, open_store, read_records
 from cxrdiag.errors import DataError
-from cxrdiag.files import new_folder, write_json, write_text
+from cxrdiag.files import clear_up, new_folder, write_json, write_text
 
 _CHUNK = 256  # images in flight: bounds the memory, whatever the size of the data set
 
@@ -56,6 +56,7 @@ def prepare(
     of `cxrdiag.data.audit` in it. `progress(done, total)` counts images. Raises DataError
     where the data set cannot be used; an earlier store then stays as it was.
     """
+    clear_up(out)  # first of all, whatever is wrong with the source
     records, missing = read_dataset(source)
     refuse_broken(source, len(records), missing, [])
     n_listed = len(records)

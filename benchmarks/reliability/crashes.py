@@ -1,0 +1,437 @@
+"""A training and a preparation are killed, starved and interrupted; no work may be lost.
+
+    python benchmarks/reliability/crashes.py [--quick] [--only NAME]
+
+kills       SIGKILL at random moments of a training: what is saved loads, no epoch that was told to
+            be done is lost, and the training that is resumed until it ends has the weights of one
+            that was never stopped
+faults      at each write, fsync, rename, removal and new folder of a training and of a preparation:
+            the process ends there, halfway through the bytes of a write, or the disk fails
+            (EIO); then as above, and an earlier store is as it was or the new one in full
+disk full   no file may grow beyond so many bytes: the earlier state is byte-identical, nothing
+            stray lies about, one line, exit code 1
+non-finite  the loss is NaN at a step: one line that names the images, the state saved is finite
+signals     SIGTERM and Ctrl-C to the process group: saved, one line that says how to go on, exit
+            code 143 or 130
+
+Each process is forked off this one, which has torch imported, and runs the command line's `main`.
+Counts are printed; it exits with 1 where anything was otherwise. In full it takes a quarter of an
+hour and writes benchmarks/results/crashes.json.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+os.environ["OMP_NUM_THREADS"] = "1"  # a network as small as this one is faster so
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "benchmarks" / "results" / "crashes.json"
+sys.path[:0] = [str(ROOT / "benchmarks")]
+
+import torch  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
+
+from cxrdiag.cli import app  # noqa: E402
+from cxrdiag.data.phantom.dataset import write_coronahack  # noqa: E402
+from cxrdiag.data.prepare import prepare  # noqa: E402
+from cxrdiag.model.checkpoint import load_resume  # noqa: E402
+from cxrdiag.model.resnet import ResNet  # noqa: E402
+from cxrdiag.training import trainer  # noqa: E402, F401
+
+N_EPOCHS = 5
+SETTINGS = [
+    "data.resolution=32", "model.width=8", f"training.epochs={N_EPOCHS}", "training.batch_size=20",
+    "training.ema_decay=0.9", "training.precision=fp32", "augment.rotation=10",
+]  # fmt: skip
+KILLED, FAULT = -signal.SIGKILL, 77
+
+
+class Child:
+    """`cxrdiag ARGUMENTS` in a process, and a process group, of its own."""
+
+    def __init__(self, *arguments: object, before: Callable[[], object] = lambda: None) -> None:
+        reader, writer = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(reader)
+            os.setsid()
+            os.dup2(writer, 1)
+            os.dup2(writer, 2)
+            self._run([str(a) for a in arguments], before)
+        os.close(writer)
+        self._reader = reader
+        self.said = ""
+
+    @staticmethod
+    def _run(arguments: list[str], before: Callable[[], object]) -> None:
+        code = 99
+        try:
+            before()
+            sys.argv = ["cxrdiag", *arguments]
+            app.main()
+        except SystemExit as error:
+            code = error.code if isinstance(error.code, int) else int(error.code is not None)
+        except BaseException as error:
+            print(f"traceback: {error!r}", flush=True)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+
+    def wait(self) -> int:
+        """Its exit code, minus the signal's number where one ended it."""
+        with os.fdopen(self._reader, encoding="utf-8", errors="replace") as pipe:
+            self.said = pipe.read()
+        _, status = os.waitpid(self.pid, 0)
+        return os.waitstatus_to_exitcode(status)
+
+    @property
+    def lines(self) -> list[str]:
+        return [line for line in self.said.splitlines() if not line.startswith("epoch ")]
+
+
+class Trainings:
+    """A small store, a training of it that was never stopped, and what others are held to."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.raw, self.store = folder, folder / "raw", folder / "store"
+        write_coronahack(self.raw, n_train=60, n_test=4, size=32)
+        prepare(self.raw, self.store, size=32, audited=False)
+        self._n = 0
+        whole = self.new()
+        child = self.child(whole)
+        assert child.wait() == 0, child.said
+        self.weights = digest(whole / "model.safetensors")
+
+    def new(self) -> Path:
+        self._n += 1
+        return self.folder / f"run-{self._n}"
+
+    def child(self, run: Path, before: Callable[[], object] = lambda: None) -> Child:
+        """Start the training of `run`, or go on with it."""
+        how: list[object] = ["--resume"]
+        if not (run / "resume.safetensors").exists():
+            shutil.rmtree(run, ignore_errors=True)  # what was killed before its first save
+            how = ["--recipe", "smoke", *(x for s in SETTINGS for x in ("--set", s))]
+        where = ["--data", self.store, "--run", run, "--device", "cpu"]
+        return Child("train", *where, *how, before=before)
+
+    def half_done(self) -> Path:
+        """A run stopped after a step of its third epoch."""
+        run = self.new()
+
+        def stop() -> None:
+            plain, steps = torch.optim.AdamW.step, 0
+
+            def step(self, *arguments, **named):
+                nonlocal steps
+                steps += 1
+                if steps == 8:
+                    os.kill(os.getpid(), signal.SIGTERM)
+                return plain(self, *arguments, **named)
+
+            torch.optim.AdamW.step = step
+
+        child = self.child(run, before=stop)
+        code = child.wait()
+        assert code == 143, child.said
+        return run
+
+    def problem(self, run: Path, told: str = "") -> str | None:
+        """What is wrong with what a process left in `run`, or None."""
+        if (run / "resume.safetensors").exists():
+            _, state = load_resume(run)
+            done = sum(line.startswith("epoch ") for line in told.splitlines())
+            if told and len(state["history"]) < done:
+                return f"{done} epochs were told to be done, {len(state['history'])} are saved"
+        elif (run / "model.json").exists():
+            return None if digest(run / "model.safetensors") == self.weights else "other weights"
+        elif any(line.startswith("epoch ") for line in told.splitlines()):
+            return "an epoch was done, and nothing is saved"
+        return None
+
+    def finish(self, run: Path) -> str | None:
+        """Resume `run` until it ends; what is wrong with the end, or None."""
+        child = self.child(run)
+        if (code := child.wait()) != 0:
+            return f"it does not go on: {code}: {child.said[-300:]}"
+        strays = [p.name for p in run.iterdir() if p.name.startswith(".")]
+        if strays:
+            return f"stray: {strays}"
+        return None if digest(run / "model.safetensors") == self.weights else "other weights"
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def tree(folder: Path) -> dict[str, str]:
+    return {p.name: digest(p) for p in sorted(folder.iterdir())} if folder.is_dir() else {}
+
+
+def kills(trainings: Trainings, n: int) -> Counter[str]:
+    outcomes, rng, run, killed = Counter(), random.Random(0), trainings.new(), 0
+    told = ""
+    while killed < n:
+        child = trainings.child(run)
+        time.sleep(rng.uniform(0, 2.5))
+        os.kill(child.pid, signal.SIGKILL)
+        code = child.wait()
+        told += child.said
+        if problem := trainings.problem(run, told):
+            outcomes[f"BAD: {problem}"] += 1
+        if code == KILLED:
+            killed += 1
+            outcomes["killed, sound"] += 1
+        if (run / "model.json").exists() and not (run / "resume.safetensors").exists():
+            same = digest(run / "model.safetensors") == trainings.weights
+            outcomes["ended, the same weights" if same else "BAD: other weights"] += 1
+            run, told = trainings.new(), ""
+    if problem := trainings.finish(run):
+        outcomes[f"BAD: {problem}"] += 1
+    return outcomes
+
+
+OPERATIONS = ("fsync", "replace", "rename", "unlink", "mkdir", "rmdir")
+
+
+def fail_at(number: int, dies: bool) -> Callable[[], None]:
+    """End the process, or fail with EIO, at that one of the operations on files, from 1."""
+
+    def install() -> None:
+        done = 0
+
+        def reach() -> bool:
+            nonlocal done
+            done += 1
+            return done == number
+
+        def fail() -> None:
+            if dies:
+                os._exit(FAULT)
+            raise OSError(5, os.strerror(5))
+
+        def wrapped(plain):
+            def operation(*arguments, **named):
+                if reach():
+                    fail()
+                return plain(*arguments, **named)
+
+            return operation
+
+        for name in OPERATIONS:
+            setattr(os, name, wrapped(getattr(os, name)))
+        plain_bytes, plain_text = Path.write_bytes, Path.write_text
+
+        def write_bytes(self, data):
+            if reach():
+                plain_bytes(self, data[: len(data) // 2])
+                fail()
+            return plain_bytes(self, data)
+
+        def write_text(self, text, *arguments, **named):
+            if reach():
+                plain_text(self, text[: len(text) // 2], *arguments, **named)
+                fail()
+            return plain_text(self, text, *arguments, **named)
+
+        Path.write_bytes, Path.write_text = write_bytes, write_text
+
+    return install
+
+
+def faults(trainings: Trainings, quick: bool) -> Counter[str]:
+    outcomes = Counter()
+    base = trainings.half_done()
+    for dies in (True, False):
+        for number in range(1, 1000, 7 if quick else 1):
+            run = Path(shutil.copytree(base, trainings.new()))
+            child = trainings.child(run, before=fail_at(number, dies))
+            code = child.wait()
+            if code == 0:
+                break  # it has fewer operations
+            kind = "ended there" if dies else "EIO"
+            wanted = code == FAULT if dies else code == 1 and child.lines[-1].startswith("error:")
+            # What cannot be removed at the end costs nothing but itself.
+            problem = trainings.problem(run, child.said) or trainings.finish(run)
+            if not wanted:
+                problem = f"code {code}: {child.said[-300:]}"
+            outcomes[f"BAD: training, {number}: {problem}" if problem else f"training, {kind}"] += 1
+            shutil.rmtree(run)
+        faults_of_prepare(trainings, dies, quick, outcomes)
+    return outcomes
+
+
+def faults_of_prepare(trainings: Trainings, dies: bool, quick: bool, outcomes: Counter) -> None:
+    other = trainings.folder / "other-raw"
+    if not other.exists():
+        write_coronahack(other, n_train=64, n_test=4, size=32)
+    place = trainings.folder / "place"
+    new = trainings.folder / "new-store"
+    assert Child("prepare", "--kaggle-dir", other, "--out", new, "--size", 32).wait() == 0
+    expected = (tree(trainings.store), tree(new))
+    for number in range(1, 1000, 5 if quick else 1):
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir()
+        out = Path(shutil.copytree(trainings.store, place / "store"))
+        before = fail_at(number, dies)
+        child = Child("prepare", "--kaggle-dir", other, "--out", out, "--size", 32, before=before)
+        code = child.wait()
+        if code == 0:
+            break
+        problem = None
+        if not dies and (code != 1 or not child.lines[-1].startswith("error:")):
+            problem = f"code {code}: {child.said[-300:]}"
+        # The next one, here one that fails, puts back what was moved aside.
+        (place / "nothing").mkdir()
+        Child("prepare", "--kaggle-dir", place / "nothing", "--out", out).wait()
+        if tree(out) not in expected and dies:
+            Child("prepare", "--kaggle-dir", other, "--out", out, "--size", 32).wait()
+        if tree(out) not in expected:
+            problem = problem or f"the store is neither the old nor the new: {list(tree(out))}"
+        last = Child("prepare", "--kaggle-dir", other, "--out", out, "--size", 32)
+        if last.wait() != 0 or tree(out) != expected[1]:
+            problem = problem or f"it is not built afterwards: {last.said[-300:]}"
+        strays = [p.name for p in place.iterdir() if p.name not in ("store", "nothing")]
+        problem = problem or (f"stray: {strays}" if strays else None)
+        kind = "ended there" if dies else "EIO"
+        outcomes[
+            f"BAD: preparation, {number}: {problem}" if problem else f"preparation, {kind}"
+        ] += 1
+    shutil.rmtree(new)
+
+
+def disk_full(trainings: Trainings, n: int) -> Counter[str]:
+    outcomes = Counter()
+    base = trainings.half_done()
+    size = (base / "resume.safetensors").stat().st_size
+    for i in range(n):
+        limit = i * (size - 1) // max(n - 1, 1)
+        run = Path(shutil.copytree(base, trainings.new()))
+        saved = digest(run / "resume.safetensors")
+
+        def fill(limit: int = limit) -> None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+
+        child = trainings.child(run, before=fill)
+        code = child.wait()
+        problem = None
+        if code != 1 or len(child.lines) != 1 or not child.lines[0].startswith("error:"):
+            problem = f"code {code}: {child.said[-300:]}"
+        elif digest(run / "resume.safetensors") != saved:
+            problem = "the earlier state has changed"
+        elif strays := [p.name for p in run.iterdir() if p.name.startswith(".")]:
+            problem = f"stray: {strays}"
+        problem = problem or trainings.finish(run)
+        outcomes[f"BAD: {limit}: {problem}" if problem else "the earlier state stands"] += 1
+        shutil.rmtree(run)
+    return outcomes
+
+
+def non_finite(trainings: Trainings, n: int) -> Counter[str]:
+    outcomes, rng = Counter(), random.Random(1)
+    records = (trainings.store / "records.csv").read_text().splitlines()
+    train = {line.split(",")[0] for line in records if line.split(",")[2] == "train"}
+    for _ in range(n):
+        run, at = trainings.new(), rng.randrange(N_EPOCHS * 3)
+
+        def poison(at: int = at) -> None:
+            plain, seen = ResNet.forward, 0
+
+            def forward(self, x):
+                nonlocal seen
+                out = plain(self, x)
+                if self.training:
+                    seen += 1
+                    out = out * float("nan") if seen == at + 1 else out
+                return out
+
+            ResNet.forward = forward
+
+        child = trainings.child(run, before=poison)
+        code = child.wait()
+        problem = None
+        where = f"epoch {at // 3 + 1}, step {at % 3 + 1}, of the images "
+        if code != 5 or len(child.lines) != 2 or where not in child.said:
+            problem = f"code {code}: {child.said[-600:]}"
+        elif not set(child.lines[0].split("of the images ")[1].split(", ")) <= train:
+            problem = f"other images: {child.said[-600:]}"
+        elif (run / "resume.safetensors").exists():
+            tensors = load_file(run / "resume.safetensors").values()
+            if not all(t.isfinite().all() for t in tensors if t.is_floating_point()):
+                problem = "what is saved is not finite"
+        problem = problem or trainings.finish(run)
+        outcomes[f"BAD: {at}: {problem}" if problem else "stopped before the update"] += 1
+    return outcomes
+
+
+def signals(trainings: Trainings, n: int) -> Counter[str]:
+    outcomes, rng = Counter(), random.Random(2)
+    for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+        heard = 0
+        while heard < n:
+            run = trainings.new()
+            child = trainings.child(run)
+            time.sleep(rng.uniform(0.2, 2.0))
+            os.killpg(child.pid, number)
+            ended = child.wait()
+            if ended == 0:
+                continue  # before the signal
+            heard += 1
+            line = child.lines[-1] if child.lines else ""
+            is_saved = (run / "resume.safetensors").exists()
+            said = "saved; go on with: cxrdiag train --resume" if is_saved else "interrupted before"
+            problem = None
+            if ended != code or len(child.lines) != 1 or not line.startswith(said):
+                problem = f"code {ended}: {child.said[-300:]}"
+            problem = problem or trainings.problem(run, child.said) or trainings.finish(run)
+            name = signal.Signals(number).name
+            kind = f"{name}, {'saved' if is_saved else 'before the first step'}"
+            outcomes[f"BAD: {name}: {problem}" if problem else kind] += 1
+    return outcomes
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="a twentieth of it; nothing written")
+    parser.add_argument("--only", help="one of the names above")
+    arguments = parser.parse_args()
+    quick = arguments.quick
+    jobs: dict[str, Callable[[Trainings], Counter[str]]] = {
+        "kills": lambda t: kills(t, 8 if quick else 200),
+        "faults": lambda t: faults(t, quick),
+        "disk full": lambda t: disk_full(t, 4 if quick else 50),
+        "non-finite": lambda t: non_finite(t, 2 if quick else 20),
+        "signals": lambda t: signals(t, 2 if quick else 20),
+    }
+    found: dict[str, dict[str, int]] = {}
+    with TemporaryDirectory() as folder:
+        trainings = Trainings(Path(folder))
+        for name, job in jobs.items():
+            if arguments.only not in (None, name):
+                continue
+            started = time.perf_counter()
+            found[name] = dict(job(trainings))
+            for outcome, count in found[name].items():
+                print(f"{count:6} {name}: {outcome}")
+            print(f"       {name}: {time.perf_counter() - started:.0f} s", flush=True)
+    if not (quick or arguments.only):
+        from accuracy import provenance
+
+        RESULTS.write_text(json.dumps({**provenance(), **found}, indent=2) + "\n")
+    return int(any(outcome.startswith("BAD") for job in found.values() for outcome in job))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
