@@ -22,10 +22,11 @@ demo: $(INSTALLED) ## install into .venv and run the demo (ARGS="..." is passed 
 
 test: lint ## lint, check types, run the tests (ARGS="..." goes to pytest)
 	@echo "== pytest"
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
-soak: $(INSTALLED_TEST) ## the long checks of what may go wrong, in full; minutes
-	@$(BIN)/python -W ignore benchmarks/reliability/mutated_images.py
+soak: $(INSTALLED_TEST) ## the long checks of what may go wrong, in full; an hour
+	@set -e; for script in benchmarks/reliability/*.py; do \
+	    echo "== $$script"; $(BIN)/python -W ignore $$script; done
 
 lint: $(INSTALLED_TEST) ## ruff check, ruff format --check and mypy
 	@echo "== ruff check"

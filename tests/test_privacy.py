@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -16,6 +17,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from cxrdiag.data.image import read_picture
+from cxrdiag.data.phantom.dataset import IMAGES
 from cxrdiag.errors import DataError
 from tests.corpus.made import SCENE, dicom, saved
 
@@ -129,3 +131,34 @@ def test_anonymous_names_are_hashes_and_nothing_of_a_path_is_shown(
     contents = [(folder / f"{CANARY}-{i}.png").read_bytes() for i in range(2)]
     assert names == sorted(f"{sha256(data).hexdigest()[:16]}.png" for data in contents)
     assert all(name[:16] in shown for name in names)
+
+
+@pytest.mark.slow
+def test_neither_store_nor_report_holds_what_files_say_of_a_patient(
+    phantoms: Path, trained_run: Path, tmp_path: Path, cxrdiag_command
+) -> None:
+    raw = Path(shutil.copytree(phantoms, tmp_path / "raw"))
+    exif = Image.Exif()
+    exif[0x010E] = exif[0x013B] = CANARY
+    films = sorted((raw / IMAGES).rglob("*.jpeg"))
+    for i, path in enumerate(films):
+        with Image.open(path) as film:
+            pixels = np.array(film.convert("L"))
+            film.save(path, "JPEG", exif=exif, comment=CANARY.encode())
+        if i % 3 == 0:  # whatever it is called
+            path.write_bytes(dicom(pixels, PatientName=CANARY, StudyDescription=CANARY))
+    films[0].write_bytes(marked(Modality=CANARY))
+    assert sum(CANARY.encode() in path.read_bytes() for path in films) == len(films)
+    run = Path(shutil.copytree(trained_run, tmp_path / "run"))
+    store = tmp_path / "store"
+    outcomes = [
+        cxrdiag_command("prepare", "--kaggle-dir", raw, "--out", store, "--size", 64),
+        cxrdiag_command("eval", "--data", store, "--run", run),
+        cxrdiag_command("audit", "--data", store),
+    ]
+    assert [outcome.code for outcome in outcomes] == [0, 0, 0]
+    assert "not_a_radiograph" in (store / "store.json").read_text()
+    assert not [o for o in outcomes if CANARY in o.out + o.err]
+    made = [p for folder in (store, run) for p in folder.rglob("*") if p.is_file()]
+    assert {"report.html", "records.csv"} <= {path.name for path in made}
+    assert not [path for path in made if CANARY.encode() in path.read_bytes()]

@@ -68,6 +68,7 @@ class Child:
             os.setsid()
             os.dup2(writer, 1)
             os.dup2(writer, 2)
+            sys.stdout, sys.stderr = (os.fdopen(n, "w", closefd=False) for n in (1, 2))
             self._run([str(a) for a in arguments], before)
         os.close(writer)
         self._reader = reader
@@ -254,62 +255,71 @@ def fail_at(number: int, dies: bool) -> Callable[[], None]:
 def faults(trainings: Trainings, quick: bool) -> Counter[str]:
     outcomes = Counter()
     base = trainings.half_done()
+    n_operations = 0
     for dies in (True, False):
-        for number in range(1, 1000, 7 if quick else 1):
+        for number in range(1, 1000 if dies else n_operations + 1, 7 if quick else 1):
             run = Path(shutil.copytree(base, trainings.new()))
             child = trainings.child(run, before=fail_at(number, dies))
             code = child.wait()
-            if code == 0:
+            if dies and code == 0:
                 break  # it has fewer operations
-            kind = "ended there" if dies else "EIO"
-            wanted = code == FAULT if dies else code == 1 and child.lines[-1].startswith("error:")
-            # What cannot be removed at the end costs nothing but itself.
-            problem = trainings.problem(run, child.said) or trainings.finish(run)
-            if not wanted:
-                problem = f"code {code}: {child.said[-300:]}"
-            outcomes[f"BAD: training, {number}: {problem}" if problem else f"training, {kind}"] += 1
+            n_operations = max(n_operations, number)
+            what, problem = _told(child, code, dies)
+            problem = problem or trainings.problem(run, child.said)
+            if code != 0:
+                problem = problem or trainings.finish(run)
+            outcomes[f"BAD: training, {number}: {problem}" if problem else f"training, {what}"] += 1
             shutil.rmtree(run)
-        faults_of_prepare(trainings, dies, quick, outcomes)
+    faults_of_prepare(trainings, quick, outcomes)
     return outcomes
 
 
-def faults_of_prepare(trainings: Trainings, dies: bool, quick: bool, outcomes: Counter) -> None:
-    other = trainings.folder / "other-raw"
-    if not other.exists():
-        write_coronahack(other, n_train=64, n_test=4, size=32)
-    place = trainings.folder / "place"
-    new = trainings.folder / "new-store"
-    assert Child("prepare", "--kaggle-dir", other, "--out", new, "--size", 32).wait() == 0
-    expected = (tree(trainings.store), tree(new))
-    for number in range(1, 1000, 5 if quick else 1):
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir()
-        out = Path(shutil.copytree(trainings.store, place / "store"))
-        before = fail_at(number, dies)
-        child = Child("prepare", "--kaggle-dir", other, "--out", out, "--size", 32, before=before)
-        code = child.wait()
-        if code == 0:
-            break
-        problem = None
-        if not dies and (code != 1 or not child.lines[-1].startswith("error:")):
-            problem = f"code {code}: {child.said[-300:]}"
-        # The next one, here one that fails, puts back what was moved aside.
-        (place / "nothing").mkdir()
-        Child("prepare", "--kaggle-dir", place / "nothing", "--out", out).wait()
-        if tree(out) not in expected and dies:
-            Child("prepare", "--kaggle-dir", other, "--out", out, "--size", 32).wait()
-        if tree(out) not in expected:
-            problem = problem or f"the store is neither the old nor the new: {list(tree(out))}"
-        last = Child("prepare", "--kaggle-dir", other, "--out", out, "--size", 32)
-        if last.wait() != 0 or tree(out) != expected[1]:
-            problem = problem or f"it is not built afterwards: {last.said[-300:]}"
-        strays = [p.name for p in place.iterdir() if p.name not in ("store", "nothing")]
-        problem = problem or (f"stray: {strays}" if strays else None)
-        kind = "ended there" if dies else "EIO"
-        outcomes[
-            f"BAD: preparation, {number}: {problem}" if problem else f"preparation, {kind}"
-        ] += 1
-    shutil.rmtree(new)
+def _told(child: Child, code: int, dies: bool) -> tuple[str, str | None]:
+    """What happened, and what is wrong with it."""
+    if dies:
+        return "ended there", None if code == FAULT else f"code {code}: {child.said[-300:]}"
+    if code == 0:
+        return "EIO, done without it", None
+    is_line = code == 1 and child.lines[-1].startswith("error:") and "Traceback" not in child.said
+    return "EIO, told", None if is_line else f"code {code}: {child.said[-300:]}"
+
+
+def faults_of_prepare(trainings: Trainings, quick: bool, outcomes: Counter) -> None:
+    """A store is replaced by that of other films."""
+    other, place, new = (trainings.folder / name for name in ("other-raw", "place", "new-store"))
+    write_coronahack(other, n_train=64, n_test=4, size=32)
+
+    def build(source: Path, out: Path, before: Callable[[], object] = lambda: None) -> Child:
+        return Child("prepare", "--kaggle-dir", source, "--out", out, "--size", 32, before=before)
+
+    assert build(trainings.raw, trainings.folder / "old-store").wait() == 0
+    assert build(other, new).wait() == 0
+    old = trainings.folder / "old-store"
+    expected = (tree(old), tree(new))
+    assert expected[0] != expected[1]
+    n_operations = 0
+    for dies in (True, False):
+        for number in range(1, 1000 if dies else n_operations + 1, 5 if quick else 1):
+            shutil.rmtree(place, ignore_errors=True)
+            (place / "nothing").mkdir(parents=True)
+            out = Path(shutil.copytree(old, place / "store"))
+            child = build(other, out, fail_at(number, dies))
+            code = child.wait()
+            if dies and code == 0:
+                break
+            n_operations = max(n_operations, number)
+            what, problem = _told(child, code, dies)
+            # The next one, here one that fails, puts back what was moved aside.
+            assert build(place / "nothing", out).wait() == 3
+            if tree(out) not in expected:
+                problem = f"neither the old store nor the new: {list(tree(out))}: {child.said}"
+            last = build(other, out)
+            if last.wait() != 0 or tree(out) != expected[1]:
+                problem = problem or f"it is not built afterwards: {last.said[-300:]}"
+            strays = {p.name for p in place.iterdir()} - {"store", "nothing"}
+            problem = problem or (f"stray: {strays}" if strays else None)
+            kind = f"BAD: preparation, {number}: {problem}" if problem else f"preparation, {what}"
+            outcomes[kind] += 1
 
 
 def disk_full(trainings: Trainings, n: int) -> Counter[str]:

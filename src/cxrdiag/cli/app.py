@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import signal
 import sys
 from typing import Annotated
@@ -54,6 +55,8 @@ def _root(
 def main() -> None:
     """Run the command line; an error becomes one line, or one JSON document, and its exit code."""
     signal.signal(signal.SIGTERM, _end)
+    # It warns of a home folder that cannot be written to, which costs a second and nothing else.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A file's name may be no text in this encoding: that must not end in a traceback.
