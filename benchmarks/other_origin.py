@@ -21,7 +21,8 @@ from refusal import share
 
 from cxrdiag import load
 from cxrdiag.data.image import read_image
-from cxrdiag.data.kaggle import METADATA, read_dataset
+from cxrdiag.data.kaggle import METADATA
+from cxrdiag.data.layouts import read_dataset
 from cxrdiag.data.store import open_store
 from cxrdiag.model.classifier import Classifier
 from cxrdiag.runs import is_finished, is_interrupted

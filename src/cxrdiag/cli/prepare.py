@@ -126,7 +126,7 @@ def _show_report(store: Store) -> None:
     for item in store.info["findings"]["unreadable"]:
         console.print(f"left out: {item['name']}: {item['message']}", soft_wrap=True)
     for name in store.info["findings"]["missing"][:10]:
-        console.print(f"listed but missing: {name}", soft_wrap=True)
+        console.print(f"missing, or no file: {name}", soft_wrap=True)
 
 
 def _finding_rows(findings: dict[str, object]) -> list[list[str]]:

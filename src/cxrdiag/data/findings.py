@@ -35,7 +35,7 @@ def refuse_broken(
             f"{len(missing)} images are missing and {len(unreadable)} unreadable "
             f"of {listed + len(missing)}, such as {lost[0]!r}",
             path=source,
-            hint="an incomplete download? fetch or unzip it again; links to folders are not followed",
+            hint="an incomplete download? unzip it again; links to folders are not followed",
             code="incomplete_data_set",
         )
 

@@ -8,7 +8,7 @@ import io
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -54,8 +54,11 @@ def prepare(
     files and settings, is opened and returned as it is. `strict_patients` leaves out what train
     would share with test if patients were told by their bare numbers. `audited` wants the findings
     of `cxrdiag.data.audit` in it. `progress(done, total)` counts images. Raises DataError
-    where the data set cannot be used; an earlier store then stays as it was.
+    where the data set cannot be used, and OSError where the store cannot be written; an earlier
+    store then stays as it was.
     """
+    with suppress(FileNotFoundError):
+        out.stat()  # which says of a loop of links, or a file on the way, what is wrong
     clear_up(out)  # first of all, whatever is wrong with the source
     records, missing = read_dataset(source)
     refuse_broken(source, len(records), missing, [])

@@ -44,9 +44,7 @@ def assign_splits(records: Sequence[Record], sha256: Sequence[str], seed: int) -
         splits = ["train" if split == "val" else split for split in published]
         for row in _draw(records, sha256, splits, seed):
             splits[row] = "val"
-    _refuse_one_class(
-        {r.label for r, split in zip(records, splits, strict=True) if split == "train"}
-    )
+    _refuse_one_class(records, splits)
     _refuse_straddling([record.patient for record in records], splits, "patient")
     _refuse_straddling(sha256, splits, "byte-identical file", [record.name for record in records])
     return splits
@@ -134,10 +132,11 @@ def _groups(patients: Sequence[str], sha256: Sequence[str]) -> list[str]:
     return [root(patient) for patient in patients]
 
 
-def _refuse_one_class(labels: set[str]) -> None:
+def _refuse_one_class(records: Sequence[Record], splits: Sequence[str]) -> None:
+    labels = {r.label for r, split in zip(records, splits, strict=True) if split == "train"}
     if len(labels) < 2:
         raise DataError(
-            f"all images in train are {min(labels, default='gone')}",
+            f"train has images of {min(labels, default='no class')} alone",
             hint="a classifier needs both Normal and Pneumonia",
             code="one_class",
         )

@@ -6,12 +6,15 @@ import csv
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 from cxrdiag.errors import DataError
 
 MAX_LINE = 100_000
 """Characters; a row of metadata has a hundred. Python's csv refuses a cell of 131,072."""
+MAX_BYTES = 256 * 2**20
+"""Of a file: a million rows have 50 MiB."""
 MAX_NAME = 255
 """Bytes of a file's name, on nearly every file system."""
 _HINT = "take the CSV as published, or export it as CSV in UTF-8, with commas"
@@ -75,12 +78,12 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
     places = {name: _place(name, header, path, line) for name in columns}
     for line, record in records:
         surplus = len(record) - len(header)
-        if surplus > 0 and any(record[len(header) :]):
+        if surplus > 0 and any(map(str.strip, record[len(header) :])):
             message = f"{len(record)} cells in a table of {len(header)} columns"
             hint = "put quotation marks around a cell that holds a comma"
             raise _bad(message, path, line, str(len(header) + 1), hint)
         record += [""] * -surplus
-        if any(record):
+        if any(map(str.strip, record)):
             yield Row(path, line, {name: record[at].strip() for name, at in places.items()})
 
 
@@ -128,17 +131,27 @@ def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
             yield line
 
     # What is no UTF-8 becomes surrogates, so that its row and column can be told.
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        reader, start = csv.reader(read(), strict=True), 1
-        try:
-            for record in reader:
-                if record:
-                    header = header or record
-                    yield start, record
-                lines.clear()
-                start = reader.line_num + 1
-        except csv.Error as error:
-            raise bad("a quotation mark that does not end with the cell") from error
+    file = TextIOWrapper(_read(path), "utf-8-sig", "surrogateescape", newline="")
+    reader, start = csv.reader(read(), strict=True), 1
+    try:
+        for record in reader:
+            if record:
+                header = header or record
+                yield start, record
+            lines.clear()
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise bad("a quotation mark that does not end with the cell") from error
+
+
+def _read(path: Path) -> BytesIO:
+    # At once: a generator that nobody goes on with would leave the file open.
+    with path.open("rb") as file:
+        data = file.read(MAX_BYTES + 1)
+    if len(data) <= MAX_BYTES:
+        return BytesIO(data)
+    message = f"more than {MAX_BYTES // 2**20} MiB"
+    raise DataError(message, path=path, hint=_HINT, code="bad_metadata")
 
 
 def _unreadable(line: str) -> tuple[str, int]:
@@ -158,7 +171,7 @@ def _unreadable(line: str) -> tuple[str, int]:
 def _cell_at(text: str) -> int:
     """The number, from 0, of the cell in which the beginning of a record ends, or breaks off."""
     inside, cell, before = False, 0, ","
-    for char, after in zip(text, text[1:] + ",", strict=True):
+    for char, after in zip(text, text[1:] + ",", strict=False):
         if char == '"' and (inside or before in ',"'):
             inside = not inside
             if not inside and after not in ',"\r\n':

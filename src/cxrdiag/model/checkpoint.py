@@ -81,25 +81,18 @@ def load_model(folder: Path, device: torch.device) -> Classifier:
         network = ResNet(info.arch, width=info.width).eval()
     try:
         with open_weights(path) as file:
-            problem = None
             if not _fit(file, network):
-                problem = f"the weights do not fit {info.arch} of width {info.width}"
-            elif _sha256(path) != sha256:
-                problem = f"the weights are not those that {INFO} describes"
-            if problem is not None:
-                raise ModelError(
-                    problem,
-                    path=path,
-                    hint="the two files must come from one training: copy both, or train again",
-                    code="weights_mismatch",
-                )
-            weights = {name: _sound(name, file.get_tensor(name), path) for name in file.keys()}  # noqa: SIM118
+                raise _mismatch(path, f"the weights do not fit {info.arch} of width {info.width}")
+            if _sha256(path) != sha256:
+                raise _mismatch(path, f"the weights are not those that {INFO} describes")
+            names = file.keys()
+            weights = {name: _sound(name, file.get_tensor(name), path) for name in names}
     except (OSError, SafetensorError) as error:
         raise ModelError(
             f"weights not readable: {in_one_line(error)}", path=path, code="unreadable_weights"
         ) from error
-    names = [field.name for field in dataclasses.fields(Detector)]
-    detector = Detector(**{name: weights.pop(_DETECTOR + name) for name in names})
+    parts = [field.name for field in dataclasses.fields(Detector)]
+    detector = Detector(**{name: weights.pop(_DETECTOR + name) for name in parts})
     network.load_state_dict(weights, assign=True)
     return Classifier(to_device(network, device), info, device, detector.to(device))
 
@@ -141,7 +134,7 @@ def load_resume(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     check_resume(folder)
     path = folder / RESUME
     try:
-        with safe_open(path, framework="pt") as file:
+        with open_weights(path) as file:
             metadata = file.metadata() or {}
             if metadata.get("version") != str(RESUME_VERSION):
                 raise ModelError("saved by another version", path=path, code="resume_version")
@@ -150,8 +143,10 @@ def load_resume(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             if not isinstance(state, dict):
                 raise ValueError("its state is not a JSON object")
             return tensors, state
-    except (OSError, SafetensorError, ValueError, KeyError, RecursionError) as error:
-        raise ModelError(f"damaged: {error}", path=path, code="damaged_resume") from error
+    except (OSError, SafetensorError, RuntimeError, *DAMAGED) as error:
+        raise ModelError(
+            f"damaged: {in_one_line(error)}", path=path, code="damaged_resume"
+        ) from error
 
 
 def _read_info(path: Path) -> tuple[ModelInfo, str]:
@@ -169,9 +164,10 @@ def _read_info(path: Path) -> tuple[ModelInfo, str]:
             raise ValueError(f"more than {_LONGEST_INFO} bytes")
         document = json.loads(text.decode("utf-8"))
         if document.get("version") != VERSION or document.get("arch") not in ARCHITECTURES:
+            version, arch = (in_one_line(repr(document.get(n))) for n in ("version", "arch"))
             raise ModelError(
-                f"version {in_one_line(repr(document.get('version')))} of architecture "
-                f"{in_one_line(repr(document.get('arch')))} is unknown; this cxrdiag reads version {VERSION} of {', '.join(ARCHITECTURES)}",
+                f"version {version} of architecture {arch} is unknown; "
+                f"this cxrdiag reads version {VERSION} of {', '.join(ARCHITECTURES)}",
                 path=path,
                 hint="made by an older cxrdiag? train again; by a newer one? update this one",
                 code="model_version",
@@ -214,8 +210,7 @@ def _check(info: ModelInfo) -> None:
     numbers = {
         "width": 1 <= info.width <= 1024,
         "image_size": 16 <= info.image_size <= 2048,
-        "resolution": 16 <= info.resolution <= 1024
-        and info.width * info.resolution**2 <= _LARGEST_MAPS,
+        "resolution": 16 <= info.resolution <= 1024,
         "mean": abs(info.mean) <= _FAR,
         "std": 1 / _FAR <= info.std <= _FAR,
         "threshold": 0 <= info.threshold <= 1,
@@ -225,6 +220,8 @@ def _check(info: ModelInfo) -> None:
     for name, is_sound in numbers.items():
         if not is_sound:
             raise ValueError(f"{name} is {getattr(info, name)}")
+    if info.width * info.resolution**2 > _LARGEST_MAPS:
+        raise ValueError(f"width {info.width} at {info.resolution} pixels takes too much memory")
     needed = (DEFAULT_POINT, *UNCERTAIN)
     if not set(needed) <= set(info.operating_points):
         raise ValueError(f"not all of the operating points {', '.join(needed)}")
@@ -232,18 +229,24 @@ def _check(info: ModelInfo) -> None:
         raise ValueError(f"threshold is not that of the operating point {DEFAULT_POINT}")
     for name, point in info.operating_points.items():
         rates = dataclasses.astuple(point)
-        if not all(not isinstance(rate, bool) and 0 <= rate <= 1 for rate in rates):
-            raise ValueError(f"the operating point {name} is {point}")
+        if not name.isprintable() or not all(
+            not isinstance(rate, bool) and 0 <= rate <= 1 for rate in rates
+        ):
+            raise ValueError(f"the operating point {name!r} is {point}")
 
 
-def _fit(file: safe_open, network: ResNet) -> bool:
-    """Whether a file holds the tensors of the network and of a detector of it, and no others."""
-    shapes: dict[str, tuple[int, ...]] = {}
-    for name in file.keys():  # noqa: SIM118
-        view = file.get_slice(name)
-        shapes[name] = tuple(view.get_shape())
-        expected = ("I64",) if name.endswith("num_batches_tracked") else _FLOATS
-        if view.get_dtype() not in expected:
+def _mismatch(path: Path, why: str) -> ModelError:
+    hint = "the two files must come from one training: copy both, or train again"
+    return ModelError(why, path=path, hint=hint, code="weights_mismatch")
+
+
+def _fit(file: Any, network: ResNet) -> bool:
+    """Whether an open file holds the network, a detector of it and nothing else, by its header."""
+    views = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+    shapes = {name: tuple(view.get_shape()) for name, view in views.items()}
+    for name, view in views.items():
+        is_counter = name.endswith("num_batches_tracked")
+        if view.get_dtype() not in (("I64",) if is_counter else _FLOATS):
             return False
     names = [field.name for field in dataclasses.fields(Detector)]
     try:
@@ -256,10 +259,11 @@ def _fit(file: safe_open, network: ResNet) -> bool:
 
 
 def _sound(name: str, tensor: Tensor, path: Path) -> Tensor:
-    """The tensor in single precision; ModelError where a number in it is none to compute with."""
+    """A copy in single precision; ModelError where a number in it is none to compute with."""
+    # A copy: who writes over the file would change the weights, who cuts it short would end us.
     if not tensor.is_floating_point():  # a counter that only training reads
-        return tensor
-    tensor = tensor.float()  # a large one in double precision is infinite then
+        return tensor.clone()
+    tensor = tensor.to(torch.float32, copy=True)  # where a double may be infinite
     problem = None
     if not torch.isfinite(tensor).all():
         problem = "holds what is no number"

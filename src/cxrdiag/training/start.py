@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
-import contextlib
+import os
 import sys
 from dataclasses import dataclass
-from http.client import HTTPException
-from pickle import UnpicklingError
+from http.client import HTTPException, HTTPMessage
+from pathlib import Path
+from typing import IO
+from urllib.error import HTTPError
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
-from torch.hub import get_dir, load_state_dict_from_url
-from torchvision.models import get_model_weights
 
 from cxrdiag import runs
 from cxrdiag.errors import ModelError, UsageError
-from cxrdiag.model.checkpoint import load_model
+from cxrdiag.files import write_file
+from cxrdiag.model.checkpoint import in_one_line, load_model, open_weights
+from cxrdiag.model.resnet import ResNet
 from cxrdiag.training.config import ModelConfig, Recipe
 
+_HUB = "https://huggingface.co/timm"
+_IMAGENET = {
+    "resnet18": "resnet18.tv_in1k",
+    "resnet34": "resnet34.tv_in1k",
+    "resnet50": "resnet50.tv2_in1k",
+    "resnet101": "resnet101.tv2_in1k",
+    "resnet152": "resnet152.tv2_in1k",
+}
+"""There torchvision's weights, its latest of each network, are kept as safetensors."""
+_MOST_BYTES = 400 * 10**6
+"""Those of ResNet-152 are 241 MB."""
+_SILENT_S = 60
+_IMAGENET_CLASSES = 1000
 _IMAGENET_WIDTH = 64
 _IMAGENET_MEAN, _IMAGENET_STD = 0.449, 0.226
 """Means over the three channels of what torchvision normalises by."""
@@ -65,11 +82,11 @@ def _shipped(model: ModelConfig) -> Start:
 
 
 def _imagenet(model: ModelConfig) -> Start:
-    """ImageNet weights from torchvision, the first convolution summed to one channel.
+    """ImageNet weights of torchvision, the first convolution summed to one channel.
 
     The summed kernel answers a gray image as the three answer three equal channels. The last layer
-    is left out. Downloaded once into torch's cache (`TORCH_HOME`). Raises ModelError where they
-    cannot be had, UsageError where there are none of that width.
+    is left out. Downloaded once; a file that is in its place already is used as it is. Raises
+    ModelError where they cannot be had, UsageError where there are none of that width.
     """
     if model.width != _IMAGENET_WIDTH:
         raise UsageError(
@@ -77,19 +94,79 @@ def _imagenet(model: ModelConfig) -> Start:
             hint=f"--set model.width={_IMAGENET_WIDTH}",
             code="other_network",
         )
-    url = get_model_weights(model.arch).DEFAULT.url
+    name = _IMAGENET[model.arch]
+    url, path = f"{_HUB}/{name}/resolve/main/model.safetensors", _cache() / f"{name}.safetensors"
     try:
-        # It says on standard output what it downloads, where there may be a JSON document.
-        with contextlib.redirect_stdout(sys.stderr):
-            # The one file in pickle's format that is ever read; weights_only runs nothing in it.
-            weights = load_state_dict_from_url(url, check_hash=True, weights_only=True)
-    except (OSError, HTTPException, RuntimeError, EOFError, UnpicklingError) as error:
+        if not path.exists():
+            _download(url, path)
+        weights = _read(path, model.arch)
+    except (OSError, HTTPException, SafetensorError, RuntimeError, TypeError) as error:
         raise ModelError(
-            f"ImageNet weights cannot be fetched or read: {error}",
+            f"ImageNet weights cannot be fetched or read: {in_one_line(error)}",
             path=url,
-            hint=f"remove or put that file in {get_dir()}/checkpoints, or start without --init",
+            hint=f"remove {path} or put that file there, or start without --init",
             code="no_imagenet_weights",
         ) from error
     kept = {name: tensor for name, tensor in weights.items() if not name.startswith("fc.")}
     kept["conv1.weight"] = kept["conv1.weight"].sum(dim=1, keepdim=True)
     return Start(kept, _IMAGENET_MEAN, _IMAGENET_STD)
+
+
+def _cache() -> Path:
+    folder = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(folder) / "cxrdiag"
+
+
+def _read(path: Path, arch: str) -> dict[str, Tensor]:
+    """The weights of a whole network of ImageNet. Raises what reading them may raise."""
+    with open_weights(path) as file:
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    with torch.device("meta"):
+        network = ResNet(arch, n_channels=3, n_outputs=_IMAGENET_CLASSES)
+    try:
+        network.load_state_dict(weights, assign=True)
+    except RuntimeError as error:  # hundreds of lines
+        raise SafetensorError(f"{path.name} does not hold a {arch}") from error
+    return dict(network.float().state_dict())
+
+
+class _SameScheme(HTTPRedirectHandler):
+    """No redirect leads from https to what anybody on the way can change."""
+
+    def redirect_request(
+        self,
+        req: Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: HTTPMessage,
+        newurl: str,
+    ) -> Request | None:
+        """The request that follows, or HTTPError."""
+        if not newurl.startswith(f"{req.type}:"):
+            raise HTTPError(newurl, code, f"from {req.type} to {newurl}", headers, fp)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _download(url: str, path: Path) -> None:
+    """Fetch a safetensors file, whole or not at all. Raises what that may raise."""
+    # Not on standard output, where there may be a JSON document.
+    sys.stderr.write(f"Downloading {url} to {path}\n")
+
+    def write(temporary: Path) -> None:
+        n = 0
+        opener = build_opener(_SameScheme)
+        with opener.open(url, timeout=_SILENT_S) as response, temporary.open("wb") as file:
+            while part := response.read(2**20):
+                n += len(part)
+                if n > _MOST_BYTES:
+                    raise OSError(f"more than {_MOST_BYTES // 10**6} MB")
+                file.write(part)
+        with open_weights(temporary):  # refused where the connection broke off
+            pass
+
+    try:
+        write_file(path, write)
+    except HTTPError as error:
+        error.close()  # it holds the connection
+        raise

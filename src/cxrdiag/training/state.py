@@ -13,9 +13,16 @@ from torch import Tensor
 
 from cxrdiag.errors import ModelError, TrainingError
 from cxrdiag.files import DAMAGED
-from cxrdiag.model.checkpoint import load_resume, save_resume
+from cxrdiag.model.checkpoint import in_one_line, load_resume, save_resume
 from cxrdiag.model.resnet import ResNet
 from cxrdiag.training.history import Epoch
+
+_STATE: dict[type, set[str]] = {
+    torch.optim.Adam: {"step", "exp_avg", "exp_avg_sq"},
+    torch.optim.AdamW: {"step", "exp_avg", "exp_avg_sq"},
+    torch.optim.SGD: {"momentum_buffer"},
+}
+"""What an optimizer keeps of each parameter."""
 
 
 @dataclass
@@ -87,11 +94,11 @@ class State:
             if not differing:
                 self._take(tensors, saved)
         except (RuntimeError, *DAMAGED) as error:
-            why = str(error).splitlines()[0] if str(error) else type(error).__name__
+            why = in_one_line(error)
             raise ModelError(f"damaged: {why}", path=run, code="damaged_resume") from error
         if differing:
             raise TrainingError(
-                f"the saved training differs in {', '.join(differing)}",
+                f"the saved training differs in {in_one_line(', '.join(differing))}",
                 path=run,
                 hint="resume with the same recipe and data, or start another run",
                 code="resume_mismatch",
@@ -105,13 +112,39 @@ class State:
         self.network.load_state_dict(parts["network"])
         self.average.load_state_dict(parts["average"])
         device = next(self.network.parameters()).device
-        # None in a first epoch.
         self.best = {name: tensor.to(device) for name, tensor in parts.get("best", {}).items()}
         _unflatten(self.optimizer, parts.get("optimizer", {}))
         self.best_epoch = saved["best_epoch"]
         self.history = [Epoch(**row) for row in saved["history"]]
         self.progress = Progress(**saved["progress"])
         self.generator.set_state(parts["generator"]["state"])
+        self._check()
+
+    def _check(self) -> None:
+        """Raise ValueError where the parts do not fit each other."""
+        rows: list[Epoch | Progress] = [*self.history, self.progress]
+        for row in rows:
+            for item in dataclasses.fields(row):
+                value, kind = getattr(row, item.name), int if str(item.type) == "int" else float
+                if type(value) not in (int, kind) or not value >= 0:
+                    raise ValueError(f"{item.name} is {value!r}")
+        if self.progress.images < self.progress.steps:
+            raise ValueError("fewer images than steps")
+        if [row.epoch for row in self.history] != list(range(1, len(self.history) + 1)):
+            raise ValueError("its epochs are not in order")
+        if self.best_epoch not in range(bool(self.history), len(self.history) + 1):
+            raise ValueError(f"the best epoch is {self.best_epoch!r}")
+        shapes = {name: tensor.shape for name, tensor in self.network.state_dict().items()}
+        best = {name: tensor.shape for name, tensor in self.best.items()}
+        if best != (shapes if self.history else {}):  # none in a first epoch
+            raise ValueError("its best weights are not the network's")
+        names = _STATE[type(self.optimizer)]
+        for parameter in self.network.parameters():
+            state = self.optimizer.state[parameter]
+            if set(state) != names or any(
+                state[name].shape not in (parameter.shape, ()) for name in names
+            ):
+                raise ValueError("its optimizer's state is not the network's")
 
 
 def _flatten(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -1,0 +1,1 @@
+"""Model and resume files as strangers make them: made here, never stored."""
