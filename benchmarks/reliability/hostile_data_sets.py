@@ -103,7 +103,7 @@ def run(case: Case, place: Place, earlier: Path) -> tuple[list[str], int]:
     log = place.root.with_suffix(".strace")
     command = [COMMAND, "prepare", "--kaggle-dir", place.source, "--out", place.out, "--size", "32"]
     if place.max_bytes:
-        command = [sys.executable, "-c", LIMITED, str(place.max_bytes), *command]
+        command = [sys.executable, "-I", "-c", LIMITED, str(place.max_bytes), *command]
     if STRACE is not None:
         calls = "trace=open,openat,openat2"
         command = [STRACE, "-f", "--seccomp-bpf", "-y", "-qq", "-o", log, "-e", calls, *command]

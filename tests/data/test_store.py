@@ -130,3 +130,16 @@ def test_a_damaged_store_is_refused(copy: Path, damage: str) -> None:
     error = caught.value
     assert (error.code, error.path, error.exit_code) == ("damaged_store", copy, 3)
     assert error.hint == "prepare it again"
+
+
+def test_an_array_of_objects_or_with_a_damaged_header_is_refused(copy: Path) -> None:
+    path = copy / "images.npy"
+    sound = path.read_bytes()
+    np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    headers = [path.read_bytes()]
+    headers += [sound[:10] + bad + sound[10 + len(bad) :] for bad in (b"{(", b"[[[", b"lambda:0")]
+    for data in headers:
+        path.write_bytes(data)
+        with pytest.raises(DataError) as e:
+            open_store(copy)
+        assert e.value.code == "damaged_store"

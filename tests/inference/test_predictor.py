@@ -191,3 +191,12 @@ def test_a_map_is_drawn_where_it_is_asked_for(
     with Image.open(tmp_path / "new" / "map.png") as picture:
         pixels = np.asarray(picture).astype(int)
     assert (np.ptp(pixels, axis=-1) > 0).any()
+
+
+def test_numbers_that_make_none_are_refused(own_run: Path, films: list[Path]) -> None:
+    predictor = Predictor(own_run, torch.device("cpu"))
+    with torch.no_grad():
+        predictor.classifier.network.get_parameter("layer4.1.bn2.weight").fill_(3e38)
+    with pytest.raises(ModelError, match="no number") as e:
+        predictor.diagnose(films[0])
+    assert e.value.code == "non_finite_weights"

@@ -72,3 +72,14 @@ def test_a_failed_save_leaves_the_old_state(tmp_path: Path) -> None:
     assert state == {"epoch": 1}
     assert torch.equal(tensors["a"], torch.ones(3))
     assert [path.name for path in tmp_path.iterdir()] == ["resume.safetensors"]
+
+
+def test_a_changed_bit_is_noticed(tmp_path: Path) -> None:
+    save_resume(tmp_path, {"a": torch.randn(40)}, {"history": []})
+    path = tmp_path / "resume.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-50] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ModelError, match="not what was saved") as e:
+        load_resume(tmp_path)
+    assert e.value.code == "damaged_resume"

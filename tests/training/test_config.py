@@ -63,7 +63,7 @@ def _floats(low: float, high: float) -> st.SearchStrategy[float]:
 _RECIPES = st.builds(
     Recipe,
     name=st.from_regex(r"\A\w[\w.-]{0,20}\Z"),
-    data=st.builds(DataConfig, resolution=st.integers(32, 4096)),
+    data=st.builds(DataConfig, resolution=st.integers(32, 1024)),
     augment=st.builds(
         AugmentConfig,
         crop=st.tuples(_floats(0.05, 1), _floats(1, 4)),
@@ -91,7 +91,7 @@ _RECIPES = st.builds(
     ),
     training=st.builds(
         TrainingConfig,
-        epochs=st.integers(1, 100_000),
+        epochs=st.integers(1, 10_000),
         batch_size=st.integers(3, 65_536),
         optimizer=st.sampled_from(["adamw", "adam", "sgd"]),
         lr=_floats(0, 1000),

@@ -12,6 +12,7 @@ import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,8 @@ def open_store(path: Path) -> Store:
         ValueError,
         AttributeError,
         RecursionError,
+        SyntaxError,
+        TokenError,
         pd.errors.ParserError,
     ) as error:
         raise _damaged(path, str(error)) from error

@@ -20,7 +20,7 @@ from cxrdiag.evaluation.metrics import compute_metrics, proportion, rates
 from cxrdiag.evaluation.report import Evaluated, write_report
 from cxrdiag.files import write_file, write_json
 from cxrdiag.model.checkpoint import load_model
-from cxrdiag.model.classifier import NOTICE, ModelInfo
+from cxrdiag.model.classifier import NOTICE, ModelInfo, check_finite
 from cxrdiag.model.probability import probability
 from cxrdiag.runs import INFO, model_name, of_split
 
@@ -52,9 +52,10 @@ def evaluate(
     part = Split(store, split, device)
     counted = {"test_evaluations": _count_evaluation(out)} if split == "test" else {}
     predictions = store.records.iloc[part.rows_N][_COLUMNS].reset_index(drop=True)
-    predictions["logit"] = classifier.split_logits(part)
+    logits_N, detected = classifier.split_logits(part), classifier.split_detect(part)
+    check_finite(logits_N, detected.film_scores_B, detected.distances_B)
+    predictions["logit"] = logits_N
     predictions["probability"] = probability(predictions["logit"], info.temperature)
-    detected = classifier.split_detect(part)
     path = out / of_split("metrics.json", split)
     truth_N = (predictions["label"] == PNEUMONIA).to_numpy()
     p_N = predictions["probability"].to_numpy()

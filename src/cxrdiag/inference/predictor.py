@@ -22,7 +22,7 @@ from cxrdiag.errors import DataError
 from cxrdiag.inference.abstain import UNLIKE, why_not
 from cxrdiag.inference.heatmap import write_heatmap
 from cxrdiag.model.checkpoint import load_model
-from cxrdiag.model.classifier import DEFAULT_POINT
+from cxrdiag.model.classifier import DEFAULT_POINT, check_finite
 from cxrdiag.model.probability import probability
 
 _BATCH = 32
@@ -150,7 +150,9 @@ class Predictor:
     ) -> list[Diagnosis]:
         info = self.classifier.info
         detected = self.classifier.detect(images_BSS)
-        probabilities_B = probability(self.classifier.logits(images_BSS), info.temperature)
+        logits_B = self.classifier.logits(images_BSS)
+        check_finite(logits_B, detected.film_scores_B, detected.distances_B)
+        probabilities_B = probability(logits_B, info.temperature)
         maps = self.classifier.maps(images_BSS) if any(heatmaps) else [None] * len(paths)
         diagnoses = []
         for i, (path, map_hw, heatmap) in enumerate(zip(paths, maps, heatmaps, strict=True)):

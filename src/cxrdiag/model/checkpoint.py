@@ -44,7 +44,7 @@ _LONGEST_HEADER = 2**23
 whose history is in it, comes to 8 MB after some 25,000 epochs."""
 _LINE = 300
 _FLOATS = ("F16", "BF16", "F32", "F64")
-_LARGEST_MAPS = 64 * 1024**2
+LARGEST_MAPS = 64 * 1024**2
 """Width times pixels of the input. Its feature maps take 0.5 GB a film, with a heatmap 1 GB."""
 _DETECTOR = "detector."
 """Before the names of the detector's tensors, among the network's."""
@@ -111,8 +111,9 @@ def open_weights(path: Path) -> safe_open:
 
 def save_resume(folder: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
     """Write the state of a training: tensors, and whatever else fits JSON."""
-    metadata = {"version": str(RESUME_VERSION), "state": json.dumps(state)}
-    data = save(_plain(tensors), metadata)
+    plain, text = _plain(tensors), json.dumps(state)
+    metadata = {"version": str(RESUME_VERSION), "state": text, "sha256": _digest(plain, text)}
+    data = save(plain, metadata)
 
     def write(path: Path) -> None:
         path.write_bytes(data)
@@ -140,6 +141,8 @@ def load_resume(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
                 raise ModelError("saved by another version", path=path, code="resume_version")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             state = json.loads(metadata["state"])
+            if _digest(tensors, metadata["state"]) != metadata["sha256"]:
+                raise ValueError("it is not what was saved")
             if not isinstance(state, dict):
                 raise ValueError("its state is not a JSON object")
             return tensors, state
@@ -220,7 +223,7 @@ def _check(info: ModelInfo) -> None:
     for name, is_sound in numbers.items():
         if not is_sound:
             raise ValueError(f"{name} is {getattr(info, name)}")
-    if info.width * info.resolution**2 > _LARGEST_MAPS:
+    if info.width * info.resolution**2 > LARGEST_MAPS:
         raise ValueError(f"width {info.width} at {info.resolution} pixels takes too much memory")
     needed = (DEFAULT_POINT, *UNCERTAIN)
     if not set(needed) <= set(info.operating_points):
@@ -285,6 +288,14 @@ def in_one_line(text: object) -> str:
 def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     # safetensors stores plain row-major arrays; memory formats are set again on loading.
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def _digest(tensors: dict[str, Tensor], text: str) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _sha256(path: Path) -> str:

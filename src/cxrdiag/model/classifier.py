@@ -6,6 +6,7 @@ Shapes: B batch, S side of a decoded square, R side of the network's input, h an
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from cxrdiag.data.batches import Split
 from cxrdiag.data.resample import resize
-from cxrdiag.errors import UsageError
+from cxrdiag.errors import ModelError, UsageError
 from cxrdiag.model.cam import class_activation_map, densify, unmirror
 from cxrdiag.model.detector import Detector, detector_features
 from cxrdiag.model.resnet import ResNet
@@ -179,6 +180,14 @@ class Classifier:
             # A store's images are read-only, which torch warns about though nothing is written.
             images_BSS = torch.from_numpy(np.require(images_BSS, requirements=["C", "W"]))
         return resize(images_BSS.to(self.device), self.info.resolution)
+
+
+def check_finite(*arrays: NDArray[np.floating[Any]]) -> None:
+    """Raise ModelError where weights, all of them numbers, make of a picture what is none."""
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise ModelError(
+            "the answer to a picture is no number", hint="train again", code="non_finite_weights"
+        )
 
 
 def normalise(x_B1RR: Tensor, mean: float, std: float) -> Tensor:

@@ -21,7 +21,7 @@ from cxrdiag.errors import UsageError
 RECIPES = ("default", "best", "finetune", "original", "smoke")
 
 _RANGES: dict[str, tuple[float, float]] = {
-    "data.resolution": (32, 4096),
+    "data.resolution": (32, 1024),
     "augment.crop": (0.05, 4),
     "augment.normal_cut": (0, 0.9),
     "augment.aspect": (0, 1),
@@ -39,7 +39,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "augment.letters": (0, 1),
     "augment.erase": (0, 1),
     "model.width": (1, 1024),
-    "training.epochs": (1, 100_000),
+    "training.epochs": (1, 10_000),
     # Batch norm needs two images a batch; an odd number of images in twos leaves one alone.
     "training.batch_size": (3, 65_536),
     "training.lr": (0, 1000),

@@ -22,9 +22,9 @@ from cxrdiag.data.augment import augment
 from cxrdiag.data.batches import Split, cut
 from cxrdiag.data.resample import resize
 from cxrdiag.data.store import Store
-from cxrdiag.errors import DataError, TrainingError
+from cxrdiag.errors import DataError, TrainingError, UsageError
 from cxrdiag.files import held, remove_strays, write_json, write_text
-from cxrdiag.model.checkpoint import check_resume, halved, load_model, save_model
+from cxrdiag.model.checkpoint import LARGEST_MAPS, check_resume, halved, load_model, save_model
 from cxrdiag.model.classifier import Classifier, ModelInfo, normalise
 from cxrdiag.model.device import autocast, number_format, to_device
 from cxrdiag.model.resnet import ResNet
@@ -149,6 +149,13 @@ def _alone(run: Path) -> Iterator[None]:
 def _prepare(
     recipe: Recipe, store: Store, device: torch.device, start: Start | None, reporter: Reporter
 ) -> _Job:
+    if recipe.model.width * recipe.data.resolution**2 > LARGEST_MAPS:
+        raise UsageError(
+            f"model.width {recipe.model.width} at data.resolution {recipe.data.resolution} takes "
+            "too much memory",
+            hint="lower one of the two",
+            code="bad_value",
+        )
     train, val = Split(store, "train", device), Split(store, "val", device)
     for what, split in (("train", train), ("val", val)):
         if split.targets_N.unique().numel() < 2:
