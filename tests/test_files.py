@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cxrdiag.files import new_folder, write_file, write_json, write_text
+from cxrdiag.files import clear_up, new_folder, write_file, write_json, write_text
 
 
 class Stop(BaseException):
@@ -165,3 +165,28 @@ def test_a_link_to_a_folder_is_followed(tmp_path: Path) -> None:
         (folder / "a").write_text("a")
     assert (tmp_path / "store").is_symlink()
     assert _tree(tmp_path / "disk") == {"store/a": b"a"}
+
+
+@pytest.mark.parametrize("has_locks", [True, False])
+def test_only_what_nobody_holds_is_cleared_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_locks: bool
+) -> None:
+    if not has_locks:  # as on some network disks
+
+        def flock(descriptor: int, operation: int) -> None:
+            raise OSError(9, "Bad file descriptor")
+
+        monkeypatch.setattr("fcntl.flock", flock)
+    path = tmp_path / "store"
+    with new_folder(path) as folder:
+        (folder / "a").write_text("new")
+        stray, other = (tmp_path / f".store.{name}" for name in ("0123abcd", "notes"))
+        stray.mkdir()
+        other.mkdir()
+        clear_up(path)
+        assert (folder.exists(), stray.exists(), other.exists()) == (True, not has_locks, True)
+    assert _tree(path) == {"a": b"new"}
+    aside = tmp_path / ".store.0123abce.old"
+    path.rename(aside)  # killed between two renames
+    clear_up(path)
+    assert path.exists() == has_locks

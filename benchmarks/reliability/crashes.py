@@ -265,6 +265,8 @@ def faults(trainings: Trainings, quick: bool) -> Counter[str]:
                 break  # it has fewer operations
             n_operations = max(n_operations, number)
             what, problem = _told(child, code, dies)
+            if not any((run / name).exists() for name in ("resume.safetensors", "model.json")):
+                problem = problem or "what was saved is gone"
             problem = problem or trainings.problem(run, child.said)
             if code != 0:
                 problem = problem or trainings.finish(run)

@@ -216,10 +216,13 @@ def mutated(sound: dict[str, bytes], numbers: range) -> Iterator[Trial]:
         elif kind < 7:
             change = mutations.changed_architecture if kind == 4 else mutations.changed_json
             yield Trial(name, INFO, change(sound[INFO].decode(), rng))
-        elif kind == 7:
-            yield Trial(name, RESUME, mutations.changed_state(sound[RESUME], rng))
         else:
-            yield Trial(name, RESUME, mutated_safetensors(sound[RESUME], rng, is_header=kind == 8))
+            if kind == 7:
+                data = mutations.changed_state(sound[RESUME], rng)
+            else:
+                data = mutated_safetensors(sound[RESUME], rng, is_header=kind == 8)
+            # In half of them with the digest of what it holds, which would hide what is behind.
+            yield Trial(name, RESUME, mutations.signed(data) if rng.random() < 0.5 else data)
 
 
 def mutated_safetensors(data: bytes, rng: np.random.Generator, *, is_header: bool) -> bytes:

@@ -7,7 +7,7 @@ CxrdiagError            1   the parent; catch this one
 └── TrainingError       5   a training cannot go on
 
 Exit codes and `code` strings are part of the public interface and do not change.
-An interrupted command exits with 130 (Ctrl-C) as is the custom.
+An interrupted command exits with 130 (Ctrl-C) or 143 (SIGTERM) as is the custom.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def fsync(path: Path) -> None:
         os.close(descriptor)
 
 
-_STRAY = re.compile(r"\..+\.\d+(\.\w+)?")
+_STRAY = re.compile(r"\..+\.\d+\.part(\.\w+)?")
 """What `write_file` calls a temporary file."""
 _OLD = ".old"
 _STRAY_FOLDER = re.compile(r"\.[0-9a-f]{8}(\.old)?")
@@ -75,7 +75,7 @@ def write_file(path: Path, write: Callable[[Path], object]) -> None:
     # The suffix is kept: matplotlib and others choose the format by it.
     # Not the whole name: with more before and after it, it may be longer than a name may be.
     stem = path.stem.encode("utf-8", "surrogateescape")[:100].decode("utf-8", "ignore")
-    temporary = path.with_name(f".{stem}.{os.getpid()}{path.suffix}")
+    temporary = path.with_name(f".{stem}.{os.getpid()}.part{path.suffix}")
     try:
         write(temporary)
         fsync(temporary)
@@ -97,23 +97,25 @@ def write_json(path: Path, document: dict[str, Any]) -> None:
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
+def held(folder: Path) -> Iterator[bool]:
     """Hold a folder against every other process. Raises BlockingIOError where another holds it.
 
     By the system's lock on the folder itself, which ends with the process and leaves no file.
+    Yields False where there are no such locks: on Windows, on some network disks.
     """
     if sys.platform == "win32":
-        yield
+        yield False
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_held = True
         except BlockingIOError:
             raise
         except OSError:
-            pass  # a file system without locks, as some network disks are
-        yield
+            is_held = False
+        yield is_held
     finally:
         os.close(descriptor)
 
@@ -174,7 +176,9 @@ def clear_up(path: Path) -> None:
         if not _STRAY_FOLDER.fullmatch(stray.name.removeprefix(f".{path.name}")):
             continue
         try:
-            with held(stray):
+            with held(stray) as is_held:
+                if not is_held:
+                    continue  # it may be of a process that is at work
                 if stray.name.endswith(_OLD) and not path.exists():
                     stray.rename(path)
                 else:

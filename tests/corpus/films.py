@@ -286,7 +286,7 @@ def dicom_crowded() -> Iterator[Case]:
         ("elements-deflated", deflated),
         ("backslashes", with_element(b"\x08\0\x60\0UC\0\0", b"\\" * 5_000_000)),
         ("pixels-of-text", text),
-        ("fragments", fragments[:at] + item * 5_000 + fragments[at:]),
+        ("fragments", fragments[:at] + item * 200_000 + fragments[at:]),
         ("scans", dicom(SCENE, syntax=JPEGBaseline8Bit, frame=scans)),
         ("other-size", dicom(SCENE, syntax=JPEGBaseline8Bit, frame=other)),
     ):  # fmt: skip

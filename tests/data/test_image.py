@@ -21,7 +21,7 @@ from PIL import Image
 from torch.nn import functional as F
 
 from cxrdiag.data.find import find_images
-from cxrdiag.data.image import Encoding, read_image, read_picture
+from cxrdiag.data.image import Encoding, count_scans, read_image, read_picture
 from cxrdiag.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -389,3 +389,14 @@ def test_the_encoding_of_a_file() -> None:
     assert image_encoding(encode(Image.fromarray(RGB), "JPEG", quality=50)).mode == "RGB"
     by_quality = [image_encoding(encode(gray, "JPEG", quality=q)).coarseness for q in (95, 75, 20)]
     assert by_quality == sorted(by_quality)
+
+
+def test_what_follows_a_jpeg_is_not_taken_for_scans() -> None:
+    tail = b"\xff\xda" * 1000  # as in the film that a telephone puts behind a picture
+    film = Image.fromarray(GRAY)
+    for progressive in (False, True):
+        plain = encode(film, "JPEG", progressive=progressive)
+        picture = read_picture(plain + tail, 8)
+        np.testing.assert_array_equal(picture.pixels_SS, read_picture(plain, 8).pixels_SS)
+        read_picture(encode(film, "JPEG", progressive=progressive, comment=tail), 8)
+        assert count_scans(plain + tail) == plain.count(b"\xff\xda")

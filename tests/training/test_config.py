@@ -86,7 +86,7 @@ _RECIPES = st.builds(
     model=st.builds(
         ModelConfig,
         arch=st.sampled_from(["resnet18", "resnet152"]),
-        width=st.integers(1, 1024),
+        width=st.integers(8, 1024),
         mirror=st.booleans(),
     ),
     training=st.builds(

@@ -15,7 +15,7 @@ from cxrdiag.data.batches import Split
 from cxrdiag.data.phantom.dataset import write_coronahack
 from cxrdiag.data.prepare import prepare
 from cxrdiag.data.store import Store
-from cxrdiag.errors import TrainingError
+from cxrdiag.errors import TrainingError, UsageError
 from cxrdiag.files import held
 from cxrdiag.model.resnet import ResNet
 from cxrdiag.training.config import DataConfig, ModelConfig, Recipe, TrainingConfig
@@ -164,14 +164,29 @@ def test_a_folder_belongs_to_one_training(store: Store, tmp_path: Path) -> None:
     assert (e.value.code, e.value.exit_code, list(run.iterdir())) == ("run_in_use", 5, [])
 
 
+def test_one_that_is_refused_leaves_the_other_what_it_needs(store: Store, tmp_path: Path) -> None:
+    def try_too(step: Step) -> None:
+        if step.step == 1:
+            with pytest.raises(TrainingError) as e:
+                fit(_recipe(False), store, tmp_path, device=CPU)
+            assert e.value.code == "run_in_use"
+
+    fit(_recipe(False), store, tmp_path, device=CPU, reporter=Reporter(step=try_too))
+    assert (tmp_path / "config.yaml").is_file()
+    with pytest.raises(UsageError) as e:  # and afterwards
+        fit(_recipe(False), store, tmp_path, device=CPU)
+    assert e.value.code == "run_exists"
+    assert (tmp_path / "model.json").is_file()
+
+
 def test_what_a_killed_process_left_is_removed(store: Store, tmp_path: Path) -> None:
     listener = _Listener(tmp_path, "first step")
-    (tmp_path / ".resume.4711.safetensors").write_bytes(b"half")
-    (tmp_path / ".hidden").write_text("mine")
+    (tmp_path / ".resume.4711.part.safetensors").write_bytes(b"half")
+    (tmp_path / ".notes.2024.txt").write_text("mine")
     with pytest.raises(Stop):
         fit(_recipe(False), store, tmp_path, device=CPU, reporter=listener.reporter())
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {".hidden", "config.yaml", "environment.json", "resume.safetensors"}
+    assert names == {".notes.2024.txt", "config.yaml", "environment.json", "resume.safetensors"}
 
 
 # --- a batch in parts ---
@@ -228,7 +243,7 @@ def test_one_image_too_much_is_one_clear_error() -> None:
             raise torch.OutOfMemoryError("no room")
 
     network, x = _None(), torch.randn(4, 1, 4, 4)
-    with pytest.raises(TrainingError, match="one image") as e:
+    with pytest.raises(TrainingError, match="not the memory") as e:
         Gradients(lambda text: None).compute(
             network, network, lambda a, b: a.sum(), x, torch.zeros(4)
         )

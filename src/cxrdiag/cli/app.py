@@ -54,7 +54,8 @@ def _root(
 
 def main() -> None:
     """Run the command line; an error becomes one line, or one JSON document, and its exit code."""
-    signal.signal(signal.SIGTERM, _end)
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
+        signal.signal(signal.SIGTERM, _end)
     # It warns of a home folder that cannot be written to, which costs a second and nothing else.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     for stream in (sys.stdout, sys.stderr):

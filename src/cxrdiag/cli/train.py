@@ -137,9 +137,6 @@ def train(
                 message = "interrupted before the first step was saved: nothing to resume"
             err.print(message, soft_wrap=True)
             raise typer.Exit(128 + signals.received) from None
-        finally:
-            if not (resume or runs.is_finished(run) or runs.is_interrupted(run)):
-                runs.discard(run)
     _show_result(run, data, json, seconds=time.perf_counter() - started)
 
 
@@ -149,12 +146,13 @@ class _Signals:
     def __init__(self) -> None:
         self.received: int = signal.SIGINT
         """The number of the first of them, where there was one."""
-        self._is_wanted = False
+        self._is_wanted = self._has_begun = False
         self._handlers: dict[int, Any] = {}
 
     def __enter__(self) -> _Signals:
         for number in (signal.SIGINT, signal.SIGTERM):
-            self._handlers[number] = signal.signal(number, self._hear)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as of a script's background job
+                self._handlers[number] = signal.signal(number, self._hear)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -165,11 +163,18 @@ class _Signals:
         if self._is_wanted:
             raise KeyboardInterrupt
         self.received, self._is_wanted = number, True
+        if not self._has_begun:  # there is nothing to save
+            raise KeyboardInterrupt
+        from cxrdiag.cli.console import err
+
+        if err.is_terminal:
+            err.print("stopping after this step; once more to stop at once, without saving it")
 
     def check(self) -> None:
         """Raise Stop where one of them was received."""
         from cxrdiag.training.reporter import Stop
 
+        self._has_begun = True
         if self._is_wanted:
             raise Stop
 

@@ -69,6 +69,8 @@ _SEQUENCES = ("ViewCodeSequence", "ModalityLUTSequence", "VOILUTSequence")
 _LONGEST_SEQUENCE, _MOST_ITEMS, _LONGEST_VALUE = 2**22, 1000, 2**12
 """Bytes, items and bytes: a table of 65,536 entries of 16 bits is 128 KiB."""
 _ROWS = 256
+_MOST_FRAGMENTS = 100_000
+"""In which some encoders cut a picture: of 16 KiB or so each."""
 _MOST_READS = 100_000
 """Three a data element: a film has some hundred elements, and none has ten thousand."""
 
@@ -151,8 +153,9 @@ def _refuse_large(dataset: Dataset) -> None:
         if not isinstance(value, bytes):
             continue
         longest = _LONG.get(name, _LONGEST_SEQUENCE if name in _SEQUENCES else _LONGEST_VALUE)
-        n_items = value.count(item) if name == "PixelData" or name in _SEQUENCES else 0
-        if len(value) > longest or n_items > _MOST_ITEMS:
+        most = {"PixelData": _MOST_FRAGMENTS}.get(name, _MOST_ITEMS)
+        is_of_items = name == "PixelData" or name in _SEQUENCES
+        if len(value) > longest or (is_of_items and value.count(item) > most):
             raise damaged(f"{name} is longer than it can be")
         if name == "PixelData" and raw.VR not in (None, "OB", "OW", "OB or OW", "UN"):
             raise damaged("its pixels are of another type")

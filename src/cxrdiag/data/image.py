@@ -6,6 +6,7 @@ bit, whichever way it comes in. Only the formats below are opened, whatever a fi
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 from io import BytesIO
@@ -38,8 +39,11 @@ MAX_BYTES = 256 * 2**20
 """Of a file, or of a deflated one when inflated: MAX_PIXELS of 16 bits are 191 MiB."""
 
 
-MAX_SCANS, START_OF_SCAN = 100, b"\xff\xda"
+MAX_SCANS = 100
 """A progressive JPEG has ten, or a few more."""
+_MARKER = re.compile(rb"\xff[\x02-\xcf\xd9-\xfe]", re.DOTALL)
+"""All but those that have no length, and FF 00, which is data."""
+_START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 _TILE = (TiffImagePlugin.TILEWIDTH, TiffImagePlugin.TILELENGTH)
 
 
@@ -186,15 +190,27 @@ def _refuse_large(image: Image.Image, data: bytes) -> None:
     tile = [int(tags.get(tag, 0)) for tag in _TILE]
     if tile[0] * tile[1] > MAX_PIXELS:
         raise too_large(f"tiles of {tile[0]} x {tile[1]} pixels")
-    # The whole picture is gone through for each; an entropy-coded FF is followed by 00.
-    if image.format in ("JPEG", "MPO") and data.count(START_OF_SCAN) > MAX_SCANS:
+    # The whole picture is gone through for each.
+    if image.format in ("JPEG", "MPO") and count_scans(data) > MAX_SCANS:
         what = f"more than {MAX_SCANS} scans"
         raise DataError(what, hint="export it again", code="unreadable_image")
 
 
+def count_scans(jpeg: bytes) -> int:
+    """Those of the first picture in a JPEG stream (ISO/IEC 10918-1, B.1.1)."""
+    at, n = 2, 0
+    while match := _MARKER.search(jpeg, at):
+        marker, at = jpeg[match.end() - 1], match.end()
+        if marker == _END_OF_IMAGE:
+            break
+        n += marker == _START_OF_SCAN
+        at += int.from_bytes(jpeg[at : at + 2], "big")  # what belongs to it, a preview in EXIF too
+    return n
+
+
 def too_large(what: str, path: Path | str | None = None) -> DataError:
     """The error of a picture that is not decoded because of its size."""
-    message = f"{what}: the limit is {MAX_PIXELS:,} pixels, and {MAX_BYTES // 2**20} MiB in memory"
+    message = f"{what}: the limit is {MAX_PIXELS:,} pixels, {MAX_BYTES // 4:,} in colour"
     return DataError(message, path=path, code="image_too_large")
 
 

@@ -26,7 +26,7 @@ _LABELS = {"Normal": NORMAL, "Pnemonia": PNEUMONIA, "Pneumonia": PNEUMONIA}
 _SPLITS = {"TRAIN": "train", "TEST": "test"}
 _SUBTYPES = {"Virus": "viral", "virus": "viral", "bacteria": "bacterial"}
 _FOLDERS = {"NORMAL": NORMAL, "PNEUMONIA": PNEUMONIA}
-_PLAIN = re.compile(r"[A-Za-z0-9][\w .()/+-]{0,39}", re.ASCII)
+_PLAIN = re.compile(r"[A-Za-z0-9][\w .,:;&%'()/+-]{0,39}", re.ASCII)
 """What may stand for a subtype as it is; no formula of a spreadsheet, no lookalike letters."""
 _PUBLISHED = ("train", "val", "test")
 _Seen = tuple[int, str, str]  # the line of a row, its label and its split
@@ -124,7 +124,8 @@ def _subtype(row: Row, label: str) -> str:
             message, code = f"{quoted(value)} of an image that is {NORMAL}", "conflicting_labels"
             raise row.error(column, message, hint="correct or remove the row", code=code)
         if value and not _PLAIN.fullmatch(value):
-            message, hint = f"{quoted(value)} is no cause", "ASCII letters, digits, ' .()/+-'; 40"
+            message = f"{quoted(value)} is no name of a cause"
+            hint = "40 characters at most: letters without accents, digits, spaces, .,:;&%'()/+-_"
             raise row.error(column, message, hint=hint, code="unknown_value")
     value = row.cells[_CAUSE] or row.cells[_KIND]
     return _SUBTYPES.get(value, value)
@@ -208,7 +209,7 @@ def _refuse_outside(path: Path, source: Path, row: Row | None = None) -> None:
     if not leads_out(path, source):
         return
     message = f"{quoted(path.name)} is a link out of the data set's folder"
-    hint = "copy in what it leads to; nothing outside is read"
+    hint = "copy in what it leads to, or name the folder that it leads to; nothing outside is read"
     if row is not None:
         raise row.error(_NAME, message, hint=hint, code="outside_folder")
     raise DataError(message, path=path.parent, hint=hint, code="outside_folder")

@@ -112,7 +112,7 @@ def open_weights(path: Path) -> safe_open:
 def save_resume(folder: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
     """Write the state of a training: tensors, and whatever else fits JSON."""
     plain, text = _plain(tensors), json.dumps(state)
-    metadata = {"version": str(RESUME_VERSION), "state": text, "sha256": _digest(plain, text)}
+    metadata = {"version": str(RESUME_VERSION), "state": text, "sha256": digest(plain, text)}
     data = save(plain, metadata)
 
     def write(path: Path) -> None:
@@ -122,6 +122,15 @@ def save_resume(folder: Path, tensors: dict[str, Tensor], state: dict[str, Any])
             raise OSError(errno.EIO, "what was written reads back differently", str(path))
 
     write_file(folder / RESUME, write)
+
+
+def digest(tensors: dict[str, Tensor], text: str) -> str:
+    """SHA-256 of a text, and of tensors with their names and types."""
+    found = hashlib.sha256(text.encode())
+    for name, tensor in sorted(tensors.items()):
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
 def check_resume(folder: Path) -> None:
@@ -138,10 +147,15 @@ def load_resume(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         with open_weights(path) as file:
             metadata = file.metadata() or {}
             if metadata.get("version") != str(RESUME_VERSION):
-                raise ModelError("saved by another version", path=path, code="resume_version")
+                raise ModelError(
+                    "saved by another version",
+                    path=path,
+                    hint="go on with that version, or start the training again",
+                    code="resume_version",
+                )
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             state = json.loads(metadata["state"])
-            if _digest(tensors, metadata["state"]) != metadata["sha256"]:
+            if digest(tensors, metadata["state"]) != metadata["sha256"]:
                 raise ValueError("it is not what was saved")
             if not isinstance(state, dict):
                 raise ValueError("its state is not a JSON object")
@@ -288,14 +302,6 @@ def in_one_line(text: object) -> str:
 def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     # safetensors stores plain row-major arrays; memory formats are set again on loading.
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-
-
-def _digest(tensors: dict[str, Tensor], text: str) -> str:
-    digest = hashlib.sha256(text.encode())
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def _sha256(path: Path) -> str:

@@ -18,7 +18,7 @@ class Gradients:
     """Computes them whole until memory runs out; from then on in halves, quarters, ...
 
     The sum of the parts is the gradient of the whole batch, so that the recipe's batch size stays
-    what is optimised over. Batch norm goes by the images of a part.
+    what is optimised over. Batch norm goes by the images of a part, and of the try that failed.
     """
 
     def __init__(self, tell: Callable[[str], None]) -> None:
@@ -37,7 +37,7 @@ class Gradients:
         """Set the gradients of `network`. Returns the mean loss, and the logits (B,) it is of.
 
         `loss` is a mean over images. Where the loss is not finite the gradients are none to use.
-        Raises TrainingError `out_of_memory` where one image at a time is too much.
+        Raises TrainingError `out_of_memory` where two images at a time are too much.
         """
         while True:
             try:
@@ -69,12 +69,8 @@ class Gradients:
         return total, torch.cat(found) if found else targets_B[:0]
 
     def _halve(self, n: int) -> None:
-        if self._parts >= n:
-            raise TrainingError(
-                "the device has not the memory for one image",
-                hint="lower data.resolution or model.width, or train on another --device",
-                code="out_of_memory",
-            )
+        if 2 * self._parts > n // 2:  # of one image batch norm learns nothing
+            raise out_of_memory()
         self._parts *= 2
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -82,3 +78,12 @@ class Gradients:
             f"out of memory: each batch of {n} goes through the network in {self._parts} parts; "
             "what is optimised over stays as it is"
         )
+
+
+def out_of_memory() -> TrainingError:
+    """The error of a device that has not the memory for a training, however it is cut."""
+    return TrainingError(
+        "the device has not the memory for this training",
+        hint="lower data.resolution, training.batch_size or model.width, or take another --device",
+        code="out_of_memory",
+    )

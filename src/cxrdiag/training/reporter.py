@@ -23,7 +23,7 @@ class Step:
 
 
 class Stop(Exception):
-    """What a Reporter raises to end a training where it is; `fit` saves that, and passes it on."""
+    """What a Reporter raises to end a training; `fit` saves what was trained, and passes it on."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,6 @@ class Reporter:
     step: Callable[[Step], None] = lambda step: None
     epoch: Callable[[Epoch], None] = lambda epoch: None
     pause: Callable[[], None] = lambda: None
-    """After each batch of training and validation: the place to raise Stop."""
+    """After each batch of training and of shifted validation: the place to raise Stop."""
     note: Callable[[str], None] = lambda text: None
     """One line that the user should read."""

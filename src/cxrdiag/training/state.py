@@ -34,6 +34,8 @@ class Progress:
     loss: float = 0.0
     """Over the images."""
     hits: int = 0
+    seconds: float = 0.0
+    """Of its steps."""
 
     @property
     def mean_loss(self) -> float:
@@ -112,7 +114,9 @@ class State:
         self.network.load_state_dict(parts["network"])
         self.average.load_state_dict(parts["average"])
         device = next(self.network.parameters()).device
-        self.best = {name: tensor.to(device) for name, tensor in parts.get("best", {}).items()}
+        self.best = {
+            name: tensor.to(device, copy=True) for name, tensor in parts.get("best", {}).items()
+        }
         _unflatten(self.optimizer, parts.get("optimizer", {}))
         self.best_epoch = saved["best_epoch"]
         self.history = [Epoch(**row) for row in saved["history"]]
@@ -156,7 +160,7 @@ def _unflatten(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> 
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         index, _, name = key.partition("/")
-        state.setdefault(int(index), {})[name] = tensor
+        state.setdefault(int(index), {})[name] = tensor.clone()  # not the file's
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
     for group in optimizer.param_groups:
         for parameter in group["params"]:

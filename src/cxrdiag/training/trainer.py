@@ -10,7 +10,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,11 +28,11 @@ from cxrdiag.model.checkpoint import LARGEST_MAPS, check_resume, halved, load_mo
 from cxrdiag.model.classifier import Classifier, ModelInfo, normalise
 from cxrdiag.model.device import autocast, number_format, to_device
 from cxrdiag.model.resnet import ResNet
-from cxrdiag.runs import RESUME
+from cxrdiag.runs import RESUME, discard, is_finished, is_interrupted
 from cxrdiag.training.config import Recipe, dump_recipe
 from cxrdiag.training.detector import fit_detector
 from cxrdiag.training.environment import describe_environment
-from cxrdiag.training.gradients import Gradients
+from cxrdiag.training.gradients import Gradients, out_of_memory
 from cxrdiag.training.history import Epoch, draw_curves, write_history
 from cxrdiag.training.optimisation import (
     build_optimizer,
@@ -93,7 +93,26 @@ def fit(
     """
     if resume:
         check_resume(run)
-    reporter = reporter or Reporter()
+    with _alone(run, resume):
+        try:
+            return _fit(recipe, store, run, device, resume, reporter or Reporter())
+        except RuntimeError as error:
+            # Of a device torch.OutOfMemoryError, which is one too; of the host this text alone.
+            if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
+                raise out_of_memory() from error
+            raise
+
+
+def _fit(
+    recipe: Recipe, store: Store, run: Path, device: torch.device, resume: bool, reporter: Reporter
+) -> Classifier:
+    if recipe.model.width * recipe.data.resolution**2 > LARGEST_MAPS:
+        raise UsageError(
+            f"model.width {recipe.model.width} at data.resolution {recipe.data.resolution} takes "
+            "too much memory",
+            hint="lower one of the two",
+            code="bad_value",
+        )
     start = load_start(recipe)
     job = _prepare(recipe, store, device, start, reporter)
     torch.manual_seed(recipe.training.seed)
@@ -109,53 +128,59 @@ def fit(
         # Of the weights that it started from, which may be other ones in another version.
         "normalisation": [job.info.mean, job.info.std],
     }
-    with _alone(run):
-        if resume:
-            state.restore(run, identity)
-            write_history(run / "history.csv", state.history)  # it may have been killed before that
-        write_text(run / "config.yaml", dump_recipe(recipe))
-        precision = number_format(device, recipe.training.precision)  # it decides the time
-        environment = {**describe_environment(device), "precision": precision}
-        write_json(run / "environment.json", environment)
-        validation = Validation(job.val, job.info.resolution, reporter.pause)
-        try:
-            while not _is_finished(state.history, recipe):
-                _run_epoch(job, state, validation)
-                state.save(run, identity)
-                write_history(run / "history.csv", state.history)
-                reporter.epoch(state.history[-1])
-        except Stop:
+    if resume:
+        state.restore(run, identity)
+        write_history(run / "history.csv", state.history)  # it may have been killed before that
+    write_text(run / "config.yaml", dump_recipe(recipe))
+    precision = number_format(device, recipe.training.precision)  # it decides the time
+    write_json(run / "environment.json", {**describe_environment(device), "precision": precision})
+    validation = Validation(job.val, job.info.resolution, reporter.pause)
+    try:
+        while not _is_finished(state.history, recipe):
+            _run_epoch(job, state, validation)
             state.save(run, identity)
-            raise
-        return _finish(job, validation, state, run)
+            write_history(run / "history.csv", state.history)
+            reporter.epoch(state.history[-1])
+    except Stop:
+        state.save(run, identity)
+        raise
+    return _finish(job, validation, state, run)
 
 
 @contextmanager
-def _alone(run: Path) -> Iterator[None]:
-    run.mkdir(parents=True, exist_ok=True)
-    try:
-        with held(run):
+def _alone(run: Path, resume: bool) -> Iterator[None]:
+    """Hold the run folder; one in which nothing was saved is removed again."""
+    if not resume:
+        run.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        try:
+            is_held = stack.enter_context(held(run))
+        except BlockingIOError as error:
+            raise TrainingError(
+                "another process is training in this folder",
+                path=run,
+                hint="wait for it, or choose another --run",
+                code="run_in_use",
+            ) from error
+        if not resume and (is_interrupted(run) or is_finished(run)):  # by then
+            raise UsageError(
+                "this folder holds a training already",
+                path=run,
+                hint="choose another --run",
+                code="run_exists",
+            )
+        if is_held:
             remove_strays(run)
+        try:
             yield
-    except BlockingIOError as error:
-        raise TrainingError(
-            "another process is training in this folder",
-            path=run,
-            hint="wait for it, or choose another --run",
-            code="run_in_use",
-        ) from error
+        finally:
+            if not (resume or is_finished(run) or is_interrupted(run)):
+                discard(run)
 
 
 def _prepare(
     recipe: Recipe, store: Store, device: torch.device, start: Start | None, reporter: Reporter
 ) -> _Job:
-    if recipe.model.width * recipe.data.resolution**2 > LARGEST_MAPS:
-        raise UsageError(
-            f"model.width {recipe.model.width} at data.resolution {recipe.data.resolution} takes "
-            "too much memory",
-            hint="lower one of the two",
-            code="bad_value",
-        )
     train, val = Split(store, "train", device), Split(store, "val", device)
     for what, split in (("train", train), ("val", val)):
         if split.targets_N.unique().numel() < 2:
@@ -196,10 +221,8 @@ def _is_finished(history: list[Epoch], recipe: Recipe) -> bool:
 def _run_epoch(job: _Job, state: State, validation: Validation) -> None:
     """Train and validate, from where `state` stands to the next epoch's begin."""
     config, device = job.recipe.training, job.train.device
-    started = time.perf_counter()
-    before = state.progress.images
     _train_epoch(job, state)
-    images_per_s = (state.progress.images - before) / (time.perf_counter() - started)
+    started = time.perf_counter()
     kept = state.average if config.ema_decay else state.network
     # Without the mirror image epochs are told apart just as well, in half the time.
     plain = dataclasses.replace(job.info, mirror=False)
@@ -214,8 +237,8 @@ def _run_epoch(job: _Job, state: State, validation: Validation) -> None:
         val_auroc=scores.auroc,
         shifted_auroc=scores.shifted_auroc,
         lr=job.learning_rate((len(state.history) + 1) * job.n_steps - 1),
-        images_per_s=images_per_s,
-        seconds=time.perf_counter() - started,
+        images_per_s=state.progress.images / state.progress.seconds,
+        seconds=state.progress.seconds + time.perf_counter() - started,
     )
     state.history.append(row)
     state.keep_if_best(kept.state_dict())
@@ -231,7 +254,6 @@ def _train_epoch(job: _Job, state: State) -> None:
     order_N = torch.randperm(len(job.train), generator=state.generator)
     if within is not None:
         state.generator.set_state(within)
-    started, before = time.perf_counter(), progress.images
     state.network.train()
 
     def logits(x_B1RR: Tensor) -> Tensor:
@@ -243,6 +265,7 @@ def _train_epoch(job: _Job, state: State) -> None:
         return loss_function(logits_B, targets_B, job.weights_2, config.label_smoothing)
 
     for chosen_B in cut(order_N, config.batch_size)[progress.steps :]:
+        started = time.perf_counter()
         images_BSS, targets_B = job.train.batch(chosen_B)
         done = (epoch - 1) * job.n_steps + progress.steps
         for group in state.optimizer.param_groups:
@@ -262,7 +285,8 @@ def _train_epoch(job: _Job, state: State) -> None:
         progress.images += len(targets_B)
         progress.loss += value * len(targets_B)
         progress.hits += int(((logits_B > 0) == (targets_B > 0)).sum())
-        rate = (progress.images - before) / (time.perf_counter() - started)
+        progress.seconds += time.perf_counter() - started
+        rate = progress.images / progress.seconds
         job.reporter.step(Step(epoch, progress.steps, job.n_steps, progress.mean_loss, rate))
         job.reporter.pause()
 
