@@ -23,7 +23,7 @@ from cxrdiag.training.state import Progress, State
 
 CPU = torch.device("cpu")
 WIDTH = 16
-RECIPE = load_recipe("smoke", ["model.width=4", "training.epochs=9"])
+RECIPE = load_recipe("smoke", ["model.width=8", "training.epochs=9"])
 IDENTITY = {"recipe": dataclasses.asdict(RECIPE), "data": "ab" * 32, "image_size": 64}
 
 
@@ -71,7 +71,7 @@ def write_weights(folder: Path, data: bytes) -> None:
 
 
 def write_training(folder: Path) -> None:
-    """The state of a training of width 4, in its third epoch."""
+    """The state of a training of width 8, in its third epoch."""
     state = _fresh()
     for _ in range(2):
         _step(state)
@@ -129,5 +129,5 @@ def _step(state: State) -> None:
 
 
 _INFO = ModelInfo(
-    arch="resnet18", width=4, image_size=64, resolution=64, mean=0.5, std=0.25, threshold=0.5
+    arch="resnet18", width=8, image_size=64, resolution=64, mean=0.5, std=0.25, threshold=0.5
 )

@@ -124,7 +124,7 @@ def _subtype(row: Row, label: str) -> str:
             message, code = f"{quoted(value)} of an image that is {NORMAL}", "conflicting_labels"
             raise row.error(column, message, hint="correct or remove the row", code=code)
         if value and not _PLAIN.fullmatch(value):
-            message = f"{quoted(value)} is no name of a cause"
+            message = f"{quoted(value)} is no cause"
             hint = "40 characters at most: letters without accents, digits, spaces, .,:;&%'()/+-_"
             raise row.error(column, message, hint=hint, code="unknown_value")
     value = row.cells[_CAUSE] or row.cells[_KIND]
