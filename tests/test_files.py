@@ -183,6 +183,8 @@ def test_only_what_nobody_holds_is_cleared_up(
         stray, other = (tmp_path / f".store.{name}" for name in ("0123abcd", "notes"))
         stray.mkdir()
         other.mkdir()
+        os.mkfifo(tmp_path / ".store.00000001")  # which would be waited for
+        (tmp_path / ".store.00000002").symlink_to(other)
         clear_up(path)
         assert (folder.exists(), stray.exists(), other.exists()) == (True, not has_locks, True)
     assert _tree(path) == {"a": b"new"}

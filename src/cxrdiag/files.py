@@ -173,7 +173,8 @@ def clear_up(path: Path) -> None:
     """
     path = path.resolve()
     for stray in path.parent.glob(f".{glob.escape(path.name)}.*"):
-        if not _STRAY_FOLDER.fullmatch(stray.name.removeprefix(f".{path.name}")):
+        is_folder = stray.is_dir() and not stray.is_symlink()
+        if not (is_folder and _STRAY_FOLDER.fullmatch(stray.name.removeprefix(f".{path.name}"))):
             continue
         try:
             with held(stray) as is_held:
