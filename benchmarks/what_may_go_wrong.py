@@ -12,11 +12,11 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def table() -> str:
-    images, cost, folder, sets, weights, crashes, surroundings = (
+    images, cost, folder, sets, weights, crashes = (
         json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
         for name in (
             "mutated_images", "image_cost", "folder", "hostile_data_sets", "mutated_weights",
-            "crashes", "surroundings",
+            "crashes",
         )
     )  # fmt: skip
     kills, faults, full, nan, signals = (
@@ -24,7 +24,6 @@ def table() -> str:
     )
     refused = sum(folder["reasons"].values())
     used = sum(kind.get("used", 0) for kind in weights["outcomes"].values())
-    fine = sum(found == "ok" for found in surroundings["surroundings"].values())
     most = round(weights["most_mib_beyond_twice_the_file"])
     rows = [
         ("made files, each read or refused as it should be, sound ones as large as may be too",
@@ -53,8 +52,6 @@ def table() -> str:
          f"{_n(nan) - _bad(nan)} of {_n(nan)}", "crashes"),
         ("SIGTERM and Ctrl-C: saved, one line, exit code 143 or 130",
          f"{_n(signals) - _bad(signals)} of {_n(signals)}", "crashes"),
-        ("odd surroundings: no home, no room for temporary files, a clock that jumps, ...",
-         f"{fine} of {len(surroundings['surroundings'])} as elsewhere", "surroundings"),
     ]  # fmt: skip
     lines = ["| what | what came of it | script |", "|---|---|---|"]
     lines += [f"| {what} | {found} | `{script}.py` |" for what, found, script in rows]
