@@ -49,6 +49,7 @@ def test_others_are_shown_on_the_official_split_alone(
 ) -> None:
     monkeypatch.setattr(metrics, "RESAMPLES", 20)
     monkeypatch.setenv("COLUMNS", "140")
+    monkeypatch.chdir(tmp_path)  # the tables' width is not to be that of its name
     rng = np.random.default_rng(0)
     for n_normal, official in ((234, True), (233, False)):
         labels = ["Normal"] * n_normal + ["Pneumonia"] * (624 - n_normal)
@@ -60,7 +61,7 @@ def test_others_are_shown_on_the_official_split_alone(
             pd.DataFrame({**rows, "probability": p}).to_csv(run / "predictions.csv", index=False)
             document = dict.fromkeys(metrics.NAMES, 0.5) | {"threshold": 0.5}
             (run / "metrics.json").write_text(json.dumps(document))
-        out = cxrdiag_command("compare", *(tmp_path / f"{x}{n_normal}" for x in "ab")).out
+        out = cxrdiag_command("compare", *(f"{x}{n_normal}" for x in "ab")).out
         assert ("Kermany et al. 2018" in out) == official
         for split in ("official split", "re-split", "re-split, tuned on test", "not known to us"):
             assert (f" {split} " in out) == official
