@@ -20,7 +20,6 @@ hour and writes benchmarks/results/crashes.json.
 """
 
 import argparse
-import hashlib
 import json
 import os
 import random
@@ -39,146 +38,14 @@ ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results" / "crashes.json"
 sys.path[:0] = [str(ROOT / "benchmarks")]
 
-import torch  # noqa: E402
+from killed.children import N_EPOCHS, Child, Trainings, digest, tree  # noqa: E402
+from killed.faults import FAULT, fail_at  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
-from cxrdiag.cli import app  # noqa: E402
 from cxrdiag.data.phantom.dataset import write_coronahack  # noqa: E402
-from cxrdiag.data.prepare import prepare  # noqa: E402
-from cxrdiag.model.checkpoint import load_resume  # noqa: E402
 from cxrdiag.model.resnet import ResNet  # noqa: E402
-from cxrdiag.training import trainer  # noqa: E402, F401
 
-N_EPOCHS = 5
-SETTINGS = [
-    "data.resolution=32", "model.width=8", f"training.epochs={N_EPOCHS}", "training.batch_size=20",
-    "training.ema_decay=0.9", "training.precision=fp32", "augment.rotation=10",
-]  # fmt: skip
-KILLED, FAULT = -signal.SIGKILL, 77
-
-
-class Child:
-    """`cxrdiag ARGUMENTS` in a process, and a process group, of its own."""
-
-    def __init__(self, *arguments: object, before: Callable[[], object] = lambda: None) -> None:
-        reader, writer = os.pipe()
-        self.pid = os.fork()
-        if self.pid == 0:
-            os.close(reader)
-            os.setsid()
-            os.dup2(writer, 1)
-            os.dup2(writer, 2)
-            sys.stdout, sys.stderr = (os.fdopen(n, "w", closefd=False) for n in (1, 2))
-            self._run([str(a) for a in arguments], before)
-        os.close(writer)
-        self._reader = reader
-        self.said = ""
-
-    @staticmethod
-    def _run(arguments: list[str], before: Callable[[], object]) -> None:
-        code = 99
-        try:
-            before()
-            sys.argv = ["cxrdiag", *arguments]
-            app.main()
-        except SystemExit as error:
-            code = error.code if isinstance(error.code, int) else int(error.code is not None)
-        except BaseException as error:
-            print(f"traceback: {error!r}", flush=True)
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
-
-    def wait(self) -> int:
-        """Its exit code, minus the signal's number where one ended it."""
-        with os.fdopen(self._reader, encoding="utf-8", errors="replace") as pipe:
-            self.said = pipe.read()
-        _, status = os.waitpid(self.pid, 0)
-        return os.waitstatus_to_exitcode(status)
-
-    @property
-    def lines(self) -> list[str]:
-        return [line for line in self.said.splitlines() if not line.startswith("epoch ")]
-
-
-class Trainings:
-    """A small store, a training of it that was never stopped, and what others are held to."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.raw, self.store = folder, folder / "raw", folder / "store"
-        write_coronahack(self.raw, n_train=60, n_test=4, size=32)
-        prepare(self.raw, self.store, size=32, audited=False)
-        self._n = 0
-        whole = self.new()
-        child = self.child(whole)
-        assert child.wait() == 0, child.said
-        self.weights = digest(whole / "model.safetensors")
-
-    def new(self) -> Path:
-        self._n += 1
-        return self.folder / f"run-{self._n}"
-
-    def child(self, run: Path, before: Callable[[], object] = lambda: None) -> Child:
-        """Start the training of `run`, or go on with it."""
-        how: list[object] = ["--resume"]
-        if not (run / "resume.safetensors").exists():
-            shutil.rmtree(run, ignore_errors=True)  # what was killed before its first save
-            how = ["--recipe", "smoke", *(x for s in SETTINGS for x in ("--set", s))]
-        where = ["--data", self.store, "--run", run, "--device", "cpu"]
-        return Child("train", *where, *how, before=before)
-
-    def half_done(self) -> Path:
-        """A run stopped after a step of its third epoch."""
-        run = self.new()
-
-        def stop() -> None:
-            plain, steps = torch.optim.AdamW.step, 0
-
-            def step(self, *arguments, **named):
-                nonlocal steps
-                steps += 1
-                if steps == 8:
-                    os.kill(os.getpid(), signal.SIGTERM)
-                return plain(self, *arguments, **named)
-
-            torch.optim.AdamW.step = step
-
-        child = self.child(run, before=stop)
-        code = child.wait()
-        assert code == 143, child.said
-        return run
-
-    def problem(self, run: Path, told: str = "") -> str | None:
-        """What is wrong with what a process left in `run`, or None."""
-        if (run / "resume.safetensors").exists():
-            _, state = load_resume(run)
-            done = sum(line.startswith("epoch ") for line in told.splitlines())
-            if told and len(state["history"]) < done:
-                return f"{done} epochs were told to be done, {len(state['history'])} are saved"
-        elif (run / "model.json").exists():
-            return None if digest(run / "model.safetensors") == self.weights else "other weights"
-        elif any(line.startswith("epoch ") for line in told.splitlines()):
-            return "an epoch was done, and nothing is saved"
-        return None
-
-    def finish(self, run: Path) -> str | None:
-        """Resume `run` until it ends; what is wrong with the end, or None."""
-        child = self.child(run)
-        if (code := child.wait()) != 0:
-            return f"it does not go on: {code}: {child.said[-300:]}"
-        strays = [p.name for p in run.iterdir() if p.name.startswith(".")]
-        if strays:
-            return f"stray: {strays}"
-        return None if digest(run / "model.safetensors") == self.weights else "other weights"
-
-
-def digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def tree(folder: Path) -> dict[str, str]:
-    return {p.name: digest(p) for p in sorted(folder.iterdir())} if folder.is_dir() else {}
+KILLED = -signal.SIGKILL
 
 
 def kills(trainings: Trainings, n: int) -> Counter[str]:
@@ -202,54 +69,6 @@ def kills(trainings: Trainings, n: int) -> Counter[str]:
     if problem := trainings.finish(run):
         outcomes[f"BAD: {problem}"] += 1
     return outcomes
-
-
-OPERATIONS = ("fsync", "replace", "rename", "unlink", "mkdir", "rmdir")
-
-
-def fail_at(number: int, dies: bool) -> Callable[[], None]:
-    """End the process, or fail with EIO, at that one of the operations on files, from 1."""
-
-    def install() -> None:
-        done = 0
-
-        def reach() -> bool:
-            nonlocal done
-            done += 1
-            return done == number
-
-        def fail() -> None:
-            if dies:
-                os._exit(FAULT)
-            raise OSError(5, os.strerror(5))
-
-        def wrapped(plain):
-            def operation(*arguments, **named):
-                if reach():
-                    fail()
-                return plain(*arguments, **named)
-
-            return operation
-
-        for name in OPERATIONS:
-            setattr(os, name, wrapped(getattr(os, name)))
-        plain_bytes, plain_text = Path.write_bytes, Path.write_text
-
-        def write_bytes(self, data):
-            if reach():
-                plain_bytes(self, data[: len(data) // 2])
-                fail()
-            return plain_bytes(self, data)
-
-        def write_text(self, text, *arguments, **named):
-            if reach():
-                plain_text(self, text[: len(text) // 2], *arguments, **named)
-                fail()
-            return plain_text(self, text, *arguments, **named)
-
-        Path.write_bytes, Path.write_text = write_bytes, write_text
-
-    return install
 
 
 def faults(trainings: Trainings, quick: bool) -> Counter[str]:

@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from cxrdiag.errors import ModelError
-from cxrdiag.model.checkpoint import load_model, load_resume, save_resume
+from cxrdiag.model.checkpoint import load_model
+from cxrdiag.training.resume import load_resume, save_resume
 from tests.strangers.made import CPU, edit_info, write_model, write_weights
 from tests.strangers.mutations import assemble, parse
 from tests.strangers.pickles import Payload, payloads

@@ -11,7 +11,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.torch import load
 
-from cxrdiag.model.checkpoint import digest
+from cxrdiag.training.resume import digest
 
 DTYPES = (
     "BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3", "F8_E8M0", "F4", "F6_E2M3", "I16", "U16", "F16",

@@ -63,14 +63,15 @@ _NEEDED = (
 )
 """What is read; the rest of a file is passed over, and never held."""
 
-
-_LONG = {"PixelData": MAX_BYTES, **{f"{c}PaletteColorLookupTableData": 2**18 for c in _COLOURS}}
-_SEQUENCES = ("ViewCodeSequence", "ModalityLUTSequence", "VOILUTSequence")
-_LONGEST_SEQUENCE, _MOST_ITEMS, _LONGEST_VALUE = 2**22, 1000, 2**12
-"""Bytes, items and bytes: a table of 65,536 entries of 16 bits is 128 KiB."""
+_LIMITS = {
+    "PixelData": (MAX_BYTES, 100_000),  # some encoders cut a picture into parts of 16 KiB or so
+    **{f"{c}PaletteColorLookupTableData": (2**18, 2**18) for c in _COLOURS},
+    **dict.fromkeys(("ViewCodeSequence", "ModalityLUTSequence", "VOILUTSequence"), (2**22, 1000)),
+}
+_OTHERS = (2**12, 2**12)
+"""How many bytes a value may have, and how many items or fragments: a table of 65,536 entries of 16
+bits is 128 KiB."""
 _ROWS = 256
-_MOST_FRAGMENTS = 100_000
-"""In which some encoders cut a picture: of 16 KiB or so each."""
 _MOST_READS = 100_000
 """Three a data element: a film has some hundred elements, and none has ten thousand."""
 
@@ -152,10 +153,8 @@ def _refuse_large(dataset: Dataset) -> None:
         name, value = keyword_for_tag(raw.tag), raw.value
         if not isinstance(value, bytes):
             continue
-        longest = _LONG.get(name, _LONGEST_SEQUENCE if name in _SEQUENCES else _LONGEST_VALUE)
-        most = {"PixelData": _MOST_FRAGMENTS}.get(name, _MOST_ITEMS)
-        is_of_items = name == "PixelData" or name in _SEQUENCES
-        if len(value) > longest or (is_of_items and value.count(item) > most):
+        most_bytes, most_items = _LIMITS.get(name, _OTHERS)
+        if len(value) > most_bytes or value.count(item) > most_items:
             raise damaged(f"{name} is longer than it can be")
         if name == "PixelData" and raw.VR not in (None, "OB", "OW", "OB or OW", "UN"):
             raise damaged("its pixels are of another type")

@@ -36,9 +36,8 @@ _MARKS = (b"\xff\xd8\xff", b"\x89PNG", b"II*\0", b"MM\0*", b"RIFF", b"BM")
 MAX_PIXELS = 100_000_000
 """A chest film scanned at 0.1 mm has 15 million; more than this is refused before it is decoded."""
 MAX_BYTES = 256 * 2**20
-"""Of a file, or of a deflated one when inflated: MAX_PIXELS of 16 bits are 191 MiB."""
-
-
+"""Of a file, inflated where it is deflated, and of its decoded picture: MAX_PIXELS of 16 bits are
+191 MiB."""
 MAX_SCANS = 100
 """A progressive JPEG has ten, or a few more."""
 _MARKER = re.compile(rb"\xff[\x02-\xcf\xd9-\xfe]", re.DOTALL)
@@ -130,13 +129,13 @@ def _read_other(
             if n_frames > 1:
                 hint = "export the one that is meant"
                 message = "several pictures in one file, or an animated one"
-                raise DataError(message, path=path, hint=hint, code="several_pictures")
+                raise DataError(message, hint=hint, code="several_pictures")
             encoding = Encoding(image.mode, _coarseness(image))
             image.draft("L", (size, size))
             with quiet():
                 image.load()
             turn = _turn(image)
-            gray = _to_gray(image, path)
+            gray = _to_gray(image)
             upright = gray if turn is None else gray.transpose(turn)
     except Image.DecompressionBombError as error:  # Pillow's own limit, higher than ours
         raise too_large("the picture", path) from error
@@ -214,13 +213,12 @@ def too_large(what: str, path: Path | str | None = None) -> DataError:
     return DataError(message, path=path, code="image_too_large")
 
 
-def _to_gray(image: Image.Image, path: Path | str) -> Image.Image:
+def _to_gray(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
         return _from_16_bits(image)  # convert("L") would clip at 255
     if image.mode in ("I", "F"):
         raise DataError(
             "pixels of 32 bits, of which black and white are not known",
-            path=path,
             hint="export it with 8 or 16 bits",
             code="unsupported_pixels",
         )

@@ -1,4 +1,4 @@
-"""The only writer and reader of weights: model.safetensors + model.json, and resume.safetensors.
+"""The only writer and reader of weights: model.safetensors + model.json.
 
 Everything is safetensors and JSON: reading a file from a stranger executes nothing.
 """
@@ -29,12 +29,10 @@ from cxrdiag.model.classifier import (
 from cxrdiag.model.detector import Detector
 from cxrdiag.model.device import to_device
 from cxrdiag.model.resnet import ARCHITECTURES, ResNet
-from cxrdiag.runs import INFO, RESUME
+from cxrdiag.runs import INFO
 
 VERSION = 2
-"""Of model.json: 1 had neither operating points nor a detector."""
-RESUME_VERSION = 3
-"""Of resume.safetensors: 2 was of whole epochs alone."""
+"""1 had neither operating points nor a detector."""
 WEIGHTS = "model.safetensors"
 _FAR = 1e4
 """No sound mean, deviation of pixels or temperature is as far from 1."""
@@ -44,10 +42,15 @@ _LONGEST_HEADER = 2**23
 whose history is in it, comes to 8 MB after some 25,000 epochs."""
 _LINE = 300
 _FLOATS = ("F16", "BF16", "F32", "F64")
-LARGEST_MAPS = 64 * 1024**2
+_LARGEST_MAPS = 64 * 1024**2
 """Width times pixels of the input. Its feature maps take 0.5 GB a film, with a heatmap 1 GB."""
 _DETECTOR = "detector."
 """Before the names of the detector's tensors, among the network's."""
+
+
+def is_too_large(width: int, resolution: int) -> bool:
+    """Whether one film would take more memory than most machines have to spare."""
+    return width * resolution**2 > _LARGEST_MAPS
 
 
 def save_model(
@@ -59,7 +62,7 @@ def save_model(
     """
     told = {f"{_DETECTOR}{name}": tensor for name, tensor in vars(detector).items()}
     # Not save_file: its files are the owner's alone to read.
-    write_file(folder / WEIGHTS, lambda path: path.write_bytes(save(_plain({**weights, **told}))))
+    write_file(folder / WEIGHTS, lambda path: path.write_bytes(save(plain({**weights, **told}))))
     document = {"format": "cxrdiag model", "version": VERSION, **dataclasses.asdict(info)}
     document["weights_sha256"] = _sha256(folder / WEIGHTS)
     write_json(folder / INFO, document)
@@ -107,63 +110,6 @@ def open_weights(path: Path) -> safe_open:
     if length > _LONGEST_HEADER:
         raise SafetensorError(f"no safetensors file, or a header of {length} bytes")
     return safe_open(path, framework="pt")
-
-
-def save_resume(folder: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
-    """Write the state of a training: tensors, and whatever else fits JSON."""
-    plain, text = _plain(tensors), json.dumps(state)
-    metadata = {"version": str(RESUME_VERSION), "state": text, "sha256": digest(plain, text)}
-    data = save(plain, metadata)
-
-    def write(path: Path) -> None:
-        path.write_bytes(data)
-        # Before it takes the place of the last one.
-        if path.read_bytes() != data:
-            raise OSError(errno.EIO, "what was written reads back differently", str(path))
-
-    write_file(folder / RESUME, write)
-
-
-def digest(tensors: dict[str, Tensor], text: str) -> str:
-    """SHA-256 of a text, and of tensors with their names and types."""
-    found = hashlib.sha256(text.encode())
-    for name, tensor in sorted(tensors.items()):
-        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return found.hexdigest()
-
-
-def check_resume(folder: Path) -> None:
-    """Raise ModelError where no interrupted training is there."""
-    if not (folder / RESUME).is_file():
-        raise ModelError("no interrupted training is there", path=folder, code="nothing_to_resume")
-
-
-def load_resume(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """What `save_resume` wrote. Raises ModelError when it is absent or damaged."""
-    check_resume(folder)
-    path = folder / RESUME
-    try:
-        with open_weights(path) as file:
-            metadata = file.metadata() or {}
-            if metadata.get("version") != str(RESUME_VERSION):
-                raise ModelError(
-                    "saved by another version",
-                    path=path,
-                    hint="go on with that version, or start the training again",
-                    code="resume_version",
-                )
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            state = json.loads(metadata["state"])
-            if digest(tensors, metadata["state"]) != metadata["sha256"]:
-                raise ValueError("it is not what was saved")
-            if not isinstance(state, dict):
-                raise ValueError("its state is not a JSON object")
-            return tensors, state
-    except (OSError, SafetensorError, RuntimeError, *DAMAGED) as error:
-        raise ModelError(
-            f"damaged: {in_one_line(error)}", path=path, code="damaged_resume"
-        ) from error
 
 
 def _read_info(path: Path) -> tuple[ModelInfo, str]:
@@ -237,7 +183,7 @@ def _check(info: ModelInfo) -> None:
     for name, is_sound in numbers.items():
         if not is_sound:
             raise ValueError(f"{name} is {getattr(info, name)}")
-    if info.width * info.resolution**2 > LARGEST_MAPS:
+    if is_too_large(info.width, info.resolution):
         raise ValueError(f"width {info.width} at {info.resolution} pixels takes too much memory")
     needed = (DEFAULT_POINT, *UNCERTAIN)
     if not set(needed) <= set(info.operating_points):
@@ -299,8 +245,8 @@ def in_one_line(text: object) -> str:
     return line if len(line) <= _LINE else line[:_LINE] + " ..."
 
 
-def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    # safetensors stores plain row-major arrays; memory formats are set again on loading.
+def plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """As safetensors stores them: row-major, on the host; memory formats are set on loading."""
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 

@@ -39,34 +39,28 @@ class Gradients:
         `loss` is a mean over images. Where the loss is not finite the gradients are none to use.
         Raises TrainingError `out_of_memory` where two images at a time are too much.
         """
+
+        def in_parts() -> tuple[float, Tensor]:  # a function, which lets go of what it held
+            network.zero_grad()
+            total, found = 0.0, []
+            n = min(self._parts, len(targets_B))
+            cut = zip(x_B1RR.tensor_split(n), targets_B.tensor_split(n), strict=True)
+            for x, targets in cut:
+                part_logits = logits(x)
+                part_loss = loss(part_logits, targets) * (len(targets) / len(targets_B))
+                total += part_loss.item()
+                if not math.isfinite(total):
+                    break
+                part_loss.backward()
+                found.append(part_logits.detach())
+            return total, torch.cat(found) if found else targets_B[:0]
+
         while True:
             try:
-                return self._in_parts(network, logits, loss, x_B1RR, targets_B)
+                return in_parts()
             except torch.OutOfMemoryError:
                 pass  # what the failed try holds is released when this block is left
             self._halve(len(targets_B))
-
-    def _in_parts(
-        self,
-        network: nn.Module,
-        logits: Callable[[Tensor], Tensor],
-        loss: Callable[[Tensor, Tensor], Tensor],
-        x_B1RR: Tensor,
-        targets_B: Tensor,
-    ) -> tuple[float, Tensor]:
-        network.zero_grad()
-        total, found = 0.0, []
-        parts = min(self._parts, len(targets_B))
-        cut = zip(x_B1RR.tensor_split(parts), targets_B.tensor_split(parts), strict=True)
-        for x, targets in cut:
-            part_logits = logits(x)
-            part_loss = loss(part_logits, targets) * (len(targets) / len(targets_B))
-            total += part_loss.item()
-            if not math.isfinite(total):
-                break
-            part_loss.backward()
-            found.append(part_logits.detach())
-        return total, torch.cat(found) if found else targets_B[:0]
 
     def _halve(self, n: int) -> None:
         if 2 * self._parts > n // 2:  # of one image batch norm learns nothing

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from cxrdiag.errors import ModelError, TrainingError
 from cxrdiag.files import DAMAGED
-from cxrdiag.model.checkpoint import in_one_line, load_resume, save_resume
+from cxrdiag.model.checkpoint import in_one_line
 from cxrdiag.model.resnet import ResNet
 from cxrdiag.training.history import Epoch
+from cxrdiag.training.resume import load_resume, save_resume
 
 _STATE: dict[type, set[str]] = {
     torch.optim.Adam: {"step", "exp_avg", "exp_avg_sq"},
@@ -160,15 +161,16 @@ def _unflatten(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> 
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         index, _, name = key.partition("/")
-        state.setdefault(int(index), {})[name] = tensor.clone()  # not the file's
+        state.setdefault(int(index), {})[name] = tensor
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             for name, value in optimizer.state[parameter].items():
                 # The file holds row-major arrays. A fused step walks through the memory of weights
                 # and state side by side: in another order it would mix up the weights.
-                if value.shape == parameter.shape:
-                    optimizer.state[parameter][name] = torch.empty_like(parameter).copy_(value)
+                is_of_weights = value.shape == parameter.shape
+                own = torch.empty_like(parameter).copy_(value) if is_of_weights else value.clone()
+                optimizer.state[parameter][name] = own
 
 
 def _differences(saved: Any, now: Any, path: str = "") -> list[str]:

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from cxrdiag.errors import ModelError
-from cxrdiag.model.checkpoint import digest, load_resume, save_resume
+from cxrdiag.training.resume import digest, load_resume, save_resume
 
 
 def test_a_resume_state_comes_back_bit_for_bit(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Trainings and preparations in processes of their own, to be killed and starved."""

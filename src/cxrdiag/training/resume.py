@@ -1,0 +1,79 @@
+"""resume.safetensors: the state of a training, tensors and JSON, with a digest of both."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save
+from torch import Tensor
+
+from cxrdiag.errors import ModelError
+from cxrdiag.files import DAMAGED, write_file
+from cxrdiag.model.checkpoint import in_one_line, open_weights, plain
+from cxrdiag.runs import RESUME
+
+VERSION = 3
+"""2 was of whole epochs alone."""
+
+
+def save_resume(folder: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+    """Write the state of a training: tensors, and whatever else fits JSON."""
+    kept, text = plain(tensors), json.dumps(state)
+    metadata = {"version": str(VERSION), "state": text, "sha256": digest(kept, text)}
+    data = save(kept, metadata)
+
+    def write(path: Path) -> None:
+        path.write_bytes(data)
+        # Before it takes the place of the last one.
+        if path.read_bytes() != data:
+            raise OSError(errno.EIO, "what was written reads back differently", str(path))
+
+    write_file(folder / RESUME, write)
+
+
+def digest(tensors: dict[str, Tensor], text: str) -> str:
+    """SHA-256 of a text, and of tensors with their names and types."""
+    found = hashlib.sha256(text.encode())
+    for name, tensor in sorted(tensors.items()):
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
+
+
+def check_resume(folder: Path) -> None:
+    """Raise ModelError where no interrupted training is there."""
+    if not (folder / RESUME).is_file():
+        raise ModelError("no interrupted training is there", path=folder, code="nothing_to_resume")
+
+
+def load_resume(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What `save_resume` wrote. Raises ModelError when it is absent or damaged."""
+    check_resume(folder)
+    path = folder / RESUME
+    try:
+        with open_weights(path) as file:
+            metadata = file.metadata() or {}
+            if metadata.get("version") != str(VERSION):
+                raise ModelError(
+                    "saved by another version",
+                    path=path,
+                    hint="go on with that version, or start the training again",
+                    code="resume_version",
+                )
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            state = json.loads(metadata["state"])
+            if digest(tensors, metadata["state"]) != metadata["sha256"]:
+                raise ValueError("it is not what was saved")
+            if not isinstance(state, dict):
+                raise ValueError("its state is not a JSON object")
+            return tensors, state
+    except (OSError, SafetensorError, RuntimeError, *DAMAGED) as error:
+        raise ModelError(
+            f"damaged: {in_one_line(error)}", path=path, code="damaged_resume"
+        ) from error
