@@ -14,10 +14,13 @@ from typing import Any
 # Before torch is loaded, and for subprocesses too: on a busy machine the threads of a network as
 # small as these wait for each other ten times longer than they compute.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A console keeps for good the width that stands here when it is imported: a test sets its own.
+os.environ.pop("COLUMNS", None)
 
 import pytest
 import torch
 
+import cxrdiag.cli.console as _imported_before_a_test_sets_a_width  # noqa: F401
 from cxrdiag.cli.app import main
 from cxrdiag.data.phantom.dataset import IMAGES, write_coronahack
 from cxrdiag.data.prepare import prepare
