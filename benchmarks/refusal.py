@@ -22,7 +22,7 @@ from cxrdiag.data.find import find_images
 from cxrdiag.data.image import read_image
 from cxrdiag.data.negatives import SPOILT
 from cxrdiag.data.store import open_store
-from cxrdiag.evaluation.metrics import proportion
+from cxrdiag.evaluation.intervals import proportion
 from cxrdiag.training.environment import describe_environment
 
 RESULTS = Path(__file__).parent / "results" / "refusal.json"

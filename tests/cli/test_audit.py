@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+
+import pandas as pd
+import pytest
 
 from cxrdiag.data.prepare import prepare
 from cxrdiag.data.store import Store
@@ -11,10 +15,23 @@ from cxrdiag.data.store import Store
 def test_it_shows_what_prepare_found(small_store: Store, cxrdiag_command) -> None:
     outcome = cxrdiag_command("audit", "--data", small_store.path, "--json")
     assert outcome.code == 0
-    assert outcome.document == {
-        "store": str(small_store.path),
-        **small_store.info["findings"]["audit"],
-    }
+    findings = dict(small_store.info["findings"])
+    audit = findings.pop("audit")
+    store = str(small_store.path)
+    assert outcome.document == {"store": store, **findings, **audit, "network_val_auroc": None}
+
+
+def test_a_network_is_held_against_the_shortcuts(
+    small_store: Store, trained_run: Path, cxrdiag_command
+) -> None:
+    arguments = ("audit", "--data", small_store.path, "--run", trained_run)
+    auroc = cxrdiag_command(*arguments, "--json").document["network_val_auroc"]
+    history = pd.read_csv(trained_run / "history.csv").set_index("epoch")
+    kept = json.loads((trained_run / "model.json").read_text())["epoch"]
+    assert auroc == pytest.approx(history["val_auroc"][kept], abs=0.01)
+    assert (
+        f"│ the network, on validation │         {auroc:.3f} │" in cxrdiag_command(*arguments).out
+    )
 
 
 def test_it_seeks_where_prepare_did_not(

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from cxrdiag.data.store import Store
-from cxrdiag.evaluation import metrics
+from cxrdiag.evaluation import intervals
+from cxrdiag.evaluation.metrics import NAMES
 
 
 def test_compare(
@@ -26,7 +27,7 @@ def test_compare(
         runs.append(tmp_path / name)
         shutil.copytree(trained_run, runs[-1])
         assert cxrdiag_command("eval", "--run", runs[-1], "--data", small_store.path).code == 0
-    monkeypatch.setattr(metrics, "RESAMPLES", 50)
+    monkeypatch.setattr(intervals, "RESAMPLES", 50)
     table = cxrdiag_command("compare", *runs)
     assert table.code == 0
     assert "0 images are called rightly by the first alone, 0 by the second alone" in table.out
@@ -38,6 +39,12 @@ def test_compare(
     assert json.loads((runs[0] / "test_evaluations.json").read_text()) == {"count": 1}
 
 
+def test_a_run_is_not_held_against_itself(trained_run: Path, cxrdiag_command) -> None:
+    outcome = cxrdiag_command("compare", trained_run, trained_run / "." / "")
+    assert outcome.code == 2
+    assert "twice the same run" in outcome.err
+
+
 def test_a_run_that_was_not_evaluated(trained_run: Path, cxrdiag_command) -> None:
     outcome = cxrdiag_command("compare", trained_run, "shipped", "--split", "val")
     assert outcome.code == 3
@@ -47,7 +54,7 @@ def test_a_run_that_was_not_evaluated(trained_run: Path, cxrdiag_command) -> Non
 def test_others_are_shown_on_the_official_split_alone(
     tmp_path: Path, cxrdiag_command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(metrics, "RESAMPLES", 20)
+    monkeypatch.setattr(intervals, "RESAMPLES", 20)
     monkeypatch.setenv("COLUMNS", "140")
     monkeypatch.chdir(tmp_path)  # the tables' width is not to be that of its name
     rng = np.random.default_rng(0)
@@ -59,9 +66,11 @@ def test_others_are_shown_on_the_official_split_alone(
             rows = {"name": [f"{i:03}" for i in range(624)], "label": labels, "patient": ""}
             p = rng.random(624)
             pd.DataFrame({**rows, "probability": p}).to_csv(run / "predictions.csv", index=False)
-            document = dict.fromkeys(metrics.NAMES, 0.5) | {"threshold": 0.5}
+            document = dict.fromkeys(NAMES, 0.5) | {"threshold": 0.5}
             (run / "metrics.json").write_text(json.dumps(document))
         out = cxrdiag_command("compare", *(f"{x}{n_normal}" for x in "ab")).out
         assert ("Kermany et al. 2018" in out) == official
+        document = cxrdiag_command("compare", *(f"{x}{n_normal}" for x in "ab"), "--json").document
+        assert ("Kermany et al. 2018" in {p["who"] for p in document["published"]}) == official
         for split in ("official split", "re-split", "re-split, tuned on test", "not known to us"):
             assert (f" {split} " in out) == official

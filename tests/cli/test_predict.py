@@ -20,8 +20,8 @@ from cxrdiag.model.classifier import Classifier, Detected
 
 RATES = ("sensitivity", "specificity")
 FIELDS = (
-    "file,label,probability,threshold,operating_point,uncertain,"
-    "abstained,forced,reason,warning,heatmap"
+    "file,label,probability,prevalence,operating_point,threshold,sensitivity,specificity,"
+    "uncertain_from,uncertain_below,uncertain,abstained,forced,reason,warning,heatmap,notice"
 )
 ODD_NAMES = (
     "sp ace.jpeg",
@@ -145,7 +145,7 @@ def test_csv_holds_what_json_says(desk: Path, odd: list[str], cxrdiag_command) -
     with (desk / "new" / "out.csv").open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
         rows = list(reader)
-    assert reader.fieldnames == [*FIELDS.split(","), "code", "message", "notice"]
+    assert reader.fieldnames == [*FIELDS.split(","), "code", "message"]
     assert [row["file"] for row in rows] == odd
     assert {row["notice"] for row in rows} == {document["notice"]}
     for row, diagnosis in zip(rows, document["diagnoses"], strict=True):

@@ -2,9 +2,9 @@
 
 import pytest
 
-from cxrdiag.evaluation import metrics
+from cxrdiag.evaluation import intervals
 
 
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "RESAMPLES", 100)
+    monkeypatch.setattr(intervals, "RESAMPLES", 100)

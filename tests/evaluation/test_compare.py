@@ -12,7 +12,7 @@ from scipy.stats import binom
 from sklearn.metrics import roc_auc_score
 
 from cxrdiag.errors import DataError
-from cxrdiag.evaluation import metrics
+from cxrdiag.evaluation import intervals
 from cxrdiag.evaluation.compare import compare
 
 N = 200
@@ -21,7 +21,7 @@ TRUTH = np.arange(N) % 2
 
 @pytest.fixture(autouse=True)
 def fewer_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "RESAMPLES", 200)
+    monkeypatch.setattr(intervals, "RESAMPLES", 200)
 
 
 def write_run(folder: Path, probabilities: np.ndarray, threshold: float = 0.5) -> Path:

@@ -12,11 +12,13 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
 
 from cxrdiag.data.prepare import prepare
 from cxrdiag.data.store import Store
 from cxrdiag.errors import DataError, UsageError
-from cxrdiag.evaluation.evaluate import evaluate
+from cxrdiag.evaluation.evaluate import evaluate, is_evaluated
 from cxrdiag.evaluation.metrics import compute_metrics
 from cxrdiag.model.checkpoint import load_model
 
@@ -140,6 +142,40 @@ def test_another_store_of_one_class(own_run: Path, films: list[Path], small_stor
     assert metrics["n"] == metrics["n_normal"] == 16
     # The curve of the evaluation before would be taken for this one's.
     assert not (own_run / "roc.png").exists()
+
+
+def test_at_another_operating_point(own_run: Path, small_store: Store) -> None:
+    name = "sensitivity=0.98"
+    metrics = evaluate(own_run, small_store, "test", CPU, operating_point=name)
+    threshold = _read_json(own_run / "model.json")["operating_points"][name]["threshold"]
+    assert (metrics["operating_point"], metrics["threshold"]) == (name, threshold)
+    for rate in RATES:
+        assert metrics[rate] == metrics["operating_points"][name][rate]
+    assert is_evaluated(own_run, own_run, small_store, "test", name)
+    assert not is_evaluated(own_run, own_run, small_store, "test")
+    assert f"{name}, used here" in (own_run / "report.html").read_text(encoding="utf-8")
+    with pytest.raises(UsageError, match="no operating point 'half'"):
+        evaluate(own_run, small_store, "test", CPU, operating_point="half")
+    assert _read_json(own_run / "test_evaluations.json") == {"count": 1}
+
+
+def test_shortcuts_are_fitted_to_train_and_asked_about_test(
+    own_run: Path, small_store: Store
+) -> None:
+    """Here those of file facts alone, by formulas written out."""
+    records = small_store.records
+    facts = np.log(records[["width", "height", "bytes"]].to_numpy(dtype=float))
+    x = np.c_[facts, facts[:, 0] - facts[:, 1]]
+    truth = (records["label"] == "Pneumonia").to_numpy()
+    test = (records["split"] == "test").to_numpy()
+    mean, sd = x[~test].mean(axis=0), x[~test].std(axis=0)
+    sd[sd == 0] = 1
+    model = LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000)
+    said = model.fit((x[~test] - mean) / sd, truth[~test]).decision_function((x[test] - mean) / sd)
+    told = evaluate(own_run, small_store, "test", CPU)["shortcuts"]
+    assert told["file size and shape"]["auroc"] == pytest.approx(roc_auc_score(truth[test], said))
+    assert told.keys() == {"file size and shape", "borders and corners", "gray levels"}
+    assert evaluate(own_run, small_store, "val", CPU)["shortcuts"] == {}
 
 
 def test_operating_points_and_certainty_are_counted(own_run: Path, small_store: Store) -> None:

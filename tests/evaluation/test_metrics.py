@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from sklearn import metrics as reference
 
-from cxrdiag.evaluation import metrics as metrics_module
+from cxrdiag.evaluation import intervals
 from cxrdiag.evaluation.calibration import expected_calibration_error
-from cxrdiag.evaluation.metrics import compute_metrics
+from cxrdiag.evaluation.metrics import calibration_metrics, compute_metrics
 
 SCORES = ("auroc", "auprc", "brier")
 
@@ -85,6 +85,54 @@ def test_predictive_values_hold_for_a_prevalence() -> None:
     assert metrics["npv_at_0.20"] == pytest.approx(640 / (640 + 20))
 
 
+def test_predictive_values_have_an_interval_over_patients(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intervals, "RESAMPLES", 1000)
+    predictions = _predictions(300)
+    predictions["patient"] = [f"patient{i // 3}" for i in range(300)]
+    truth = (predictions["label"] == "Pneumonia").to_numpy()
+    called = (predictions["probability"] >= 0.6).to_numpy()
+    rng = np.random.default_rng(99)
+    drawn: dict[str, list[float]] = {"ppv": [], "npv": []}
+    for _ in range(1500):
+        rows = (3 * rng.integers(100, size=100)[:, None] + np.arange(3)).ravel()
+        sensitivity, false_alarms = (
+            called[rows][truth[rows] == is_sick].mean() for is_sick in (1, 0)
+        )
+        drawn["ppv"].append(0.05 * sensitivity / (0.05 * sensitivity + 0.95 * false_alarms))
+        right, wrong = 0.95 * (1 - false_alarms), 0.05 * (1 - sensitivity)
+        drawn["npv"].append(right / (right + wrong))
+    metrics = compute_metrics(predictions, threshold=0.6)
+    for name, values in drawn.items():
+        low, high = np.percentile(values, [2.5, 97.5])
+        assert metrics[f"{name}_at_0.05_ci95"] == pytest.approx([low, high], abs=(high - low) / 8)
+
+
+def test_of_a_subtype_without_images_nothing_is_claimed() -> None:
+    metrics = compute_metrics(_predictions(60), 0.5, subtypes={"COVID-19", "viral", ""})
+    assert metrics["COVID-19_n"] == 0
+    for name in ("sensitivity", "sensitivity_ci95", "auroc", "auroc_ci95"):
+        assert metrics[f"COVID-19_{name}"] is None
+    assert metrics["viral_n"] > 0
+    assert "_n" not in metrics
+
+
+def test_calibration_is_measured_at_the_prevalence_of_the_probability() -> None:
+    """At a prevalence of a half the films of either class weigh as much as those of the other."""
+    predictions = _predictions(90).assign(
+        label=["Pneumonia"] * 60 + ["Normal"] * 30, logit=[2.0] * 54 + [-2.0] * 33 + [2.0] * 3
+    )
+    found = calibration_metrics(predictions, 2.0, 0.5)
+    for name, temperature in (("", 2.0), ("_without_temperature", 1.0)):
+        p = 1 / (1 + math.exp(-2 / temperature))  # right in nine of ten of either class
+        assert found[f"ece_reweighted{name}"] == pytest.approx(abs(0.9 - p))
+        low, high = found[f"ece_reweighted{name}_ci95"]
+        assert 0 <= low < high < 2 * abs(0.9 - p) + 0.1
+    copies = predictions.assign(patient="one")
+    assert calibration_metrics(copies, 2.0, 0.5)["ece_reweighted_ci95"] == pytest.approx(
+        [abs(0.9 - 1 / (1 + math.exp(-1)))] * 2
+    )
+
+
 def test_no_predictive_value_where_nothing_is_called() -> None:
     metrics = compute_metrics(_predictions(50), threshold=2.0)
     assert metrics["ppv"] is metrics["ppv_at_0.05"] is None
@@ -141,7 +189,7 @@ def test_a_perfect_proportion_still_has_an_interval() -> None:
 
 def test_the_bootstrap_is_that_of_its_definition(monkeypatch: pytest.MonkeyPatch) -> None:
     """Patients drawn with replacement and each film scored as often as its patient was drawn."""
-    monkeypatch.setattr(metrics_module, "RESAMPLES", 1000)
+    monkeypatch.setattr(intervals, "RESAMPLES", 1000)
     predictions = _predictions(120)
     predictions["patient"] = [f"patient{i // 3}" for i in range(120)]
     truth = (predictions["label"] == "Pneumonia").to_numpy()

@@ -114,6 +114,10 @@ def test_the_tables_say_what_the_metrics_say(page: Page, metrics: dict[str, Any]
     assert rows["Pneumonia"] == [str(metrics["false_negatives"]), str(metrics["true_positives"])]
     npv = metrics["npv_at_0.01"]
     assert rows["1 %"][2] == ("–" if npv is None else f"{npv:.3f}")
+    assert rows["1 %"][3] == "{:.3f} to {:.3f}".format(*metrics["npv_at_0.01_ci95"])
+    for name, told in metrics["shortcuts"].items():
+        interval = "{:.3f} to {:.3f}".format(*told["auroc_ci95"])
+        assert rows[name] == [f"{told['auroc']:.3f}", interval]  # the later of two such rows
     point = metrics["operating_points"]["sensitivity=0.90"]
     assert rows["sensitivity=0.90"][::2] == [
         f"{point['threshold']:.3f}",
@@ -137,7 +141,8 @@ def test_the_films_are_those_that_were_called_wrongly(
         predictions["label"] == "Pneumonia",
     )
     p = predictions.set_index("name")["probability"]
-    shown = [str(a["alt"]).removeprefix("Chest X-ray ") for a in page.all("img")]
+    alts = [str(a["alt"]).removeprefix("Chest X-ray ") for a in page.all("img")]
+    shown = [alt.partition(", labelled ")[0] for alt in alts]
     shown = [name for name in shown if name in p.index]
     missed = predictions.loc[sick & ~called].nsmallest(8, "probability")["name"]
     alarms = predictions.loc[~sick & called].nlargest(8, "probability")["name"]

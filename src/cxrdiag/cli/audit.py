@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from cxrdiag.cli.options import STORE, Data, Json
 
+if TYPE_CHECKING:
+    from cxrdiag.data.store import Store
 
-def audit(data: Data = STORE, json: Json = False) -> None:
+AuditedRun = Annotated[
+    Path | None,
+    typer.Option("--run", help="A run folder, or 'shipped', to hold against the shortcuts."),
+]
+
+
+def audit(data: Data = STORE, run: AuditedRun = None, json: Json = False) -> None:
     """Show what may mislead a network: shortcuts to the class, near-duplicates, odd images.
 
     `prepare` has sought them; of a store that was prepared with --no-audit they are sought now,
-    but for how the files were stored.
+    but for how the files were stored. With --run a network is held against the shortcuts: its own
+    AUROC on the validation films.
     """
     from cxrdiag.cli.console import print_json
     from cxrdiag.data.audit.report import audit as look
@@ -20,25 +31,72 @@ def audit(data: Data = STORE, json: Json = False) -> None:
 
     store = open_store(data)
     check_findings(store)
-    findings = store.info["findings"].get("audit")
-    if findings is None:
-        findings = look(store.images_NSS, store.records, data)
+    network = None if run is None else _auroc_on_validation(run, store)  # fails soon, if it does
+    found = dict(store.info["findings"])
+    findings = found.pop("audit", None) or look(store.images_NSS, store.records, data)
     if json:
-        print_json({"store": str(data), **findings})
-    else:
-        show_audit(findings, data)
+        print_json({"store": str(data), **found, **findings, "network_val_auroc": network})
+        return
+    show_found(found)
+    show_audit(findings, data, network)
 
 
-def show_audit(findings: dict[str, Any], folder: Path) -> None:
-    """Print the findings as tables, what they mean, and where the pictures are."""
+def _auroc_on_validation(run: Path, store: Store) -> float:
+    from sklearn.metrics import roc_auc_score
+
+    from cxrdiag import runs
+    from cxrdiag.data.batches import Split
+    from cxrdiag.data.kaggle import PNEUMONIA
+    from cxrdiag.model.checkpoint import load_model
+    from cxrdiag.model.device import choose_device
+
+    device = choose_device("auto")
+    val = Split(store, "val", device)
+    logits_N = load_model(runs.find_model(run), device).split_logits(val)
+    return float(roc_auc_score(store.records["label"].iloc[val.rows_N] == PNEUMONIA, logits_N))
+
+
+def show_found(findings: dict[str, Any]) -> None:
+    """Print what is there twice, or lacking, by files and by patients."""
+    from cxrdiag.cli.console import out as console
+    from cxrdiag.cli.console import table
+
+    overlap = findings["train_test_overlap"]
+    left_out = findings.get("left_out_by_strict_patients")
+    shared = {key: f"{o['patients']} ({o['test_images']})" for key, o in overlap.items()}
+    rows = [
+        [
+            "byte-identical files (groups)",
+            f"{findings['duplicate_files']} ({findings['duplicate_groups']})",
+        ],
+        ["... with conflicting labels", str(findings["duplicates_with_conflicting_labels"])],
+        ["images of unknown patient", str(findings["unknown_patient"])],
+        ["patients in train and test (test images)", shared["patients"]],
+        ["... by personN alone, kind ignored", shared["bare_person_numbers"]],
+        ["... by IM-N alone, kind ignored", shared["bare_normal_numbers"]],
+        *([["left out for that (--strict-patients)", str(left_out)]] if left_out else []),
+        *([f"{key} files", str(len(findings[key]))] for key in ("missing", "unreadable")),
+    ]
+    console.print(table("Found", ["", "n"], rows))
+
+
+def show_audit(findings: dict[str, Any], folder: Path, network: float | None = None) -> None:
+    """Print the findings as tables, what they mean, and where the pictures are.
+
+    `network` is the AUROC of one on the validation films.
+    """
     from cxrdiag.cli.console import out as console
     from cxrdiag.cli.console import table
     from cxrdiag.data.audit.near_duplicates import BITS
-    from cxrdiag.data.audit.shortcuts import WARN_FROM
+    from cxrdiag.data.audit.shortcuts import ENCODING, WARN_FROM
 
     told_by = findings["shortcuts"]["told_by"]
     if told_by:  # a deviation over five folds of patients
         rows = [[told["name"], f"{told['auroc']:.3f} ± {told['sd']:.3f}"] for told in told_by]
+        if ENCODING not in [told["name"] for told in told_by]:
+            rows.append([ENCODING, "not known"])
+        if network is not None:
+            rows.append(["the network, on validation", f"{network:.3f}"])
         console.print(table("The class, told without the lungs", ["by", "AUROC"], rows))
     near, odd = findings["near_duplicates"], findings["odd"]
     rows = [

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cxrdiag.cli.options import Json
+from cxrdiag.errors import UsageError
 
 if TYPE_CHECKING:
     from cxrdiag.evaluation.published import Published
@@ -31,9 +33,13 @@ def compare(
     from cxrdiag.evaluation.published import OFFICIAL, PUBLISHED
 
     a, b = (runs.evaluation_folder(runs.find_model(run)) for run in (first, second))
+    if a.resolve() == b.resolve():
+        raise UsageError("twice the same run", path=second, hint="name two", code="few_runs")
     found = compare_runs(a, b, split)
+    is_official = split == "test" and (found["n"], found["n_normal"]) == OFFICIAL
     if json:
-        print_json({"first": str(a), "second": str(b), **found})
+        published = [dataclasses.asdict(other) for other in PUBLISHED] if is_official else []
+        print_json({"first": str(a), "second": str(b), **found, "published": published})
         return
     rows = [
         [
@@ -53,7 +59,7 @@ def compare(
         f"more, with a probability of {found['mcnemar_p']:.3f} (McNemar)",
         soft_wrap=True,
     )
-    if split == "test" and (found["n"], found["n_normal"]) == OFFICIAL:
+    if is_official:
         shown = [[f"{p.who}, {p.where}", p.split, *map(_shown, _numbers(p))] for p in PUBLISHED]
         for name, which in ((str(a), "first"), (str(b), "second")):
             shown.append([name, "its 624 films", *(_shown(found[m][which]) for m in _ORDER)])

@@ -65,3 +65,9 @@ def with_interval(metrics: dict[str, Any], name: str) -> tuple[str, str]:
     value, interval = metrics[name], metrics.get(f"{name}_ci95")
     shown = "-" if value is None else f"{value:.3f}"
     return shown, "-" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
+
+
+def in_words(metrics: dict[str, Any], name: str) -> str:
+    """The same within a sentence: 0.950 (0.930 to 0.965)."""
+    value, interval = with_interval(metrics, name)
+    return value if metrics[name] is None else f"{value} ({interval})"

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cxrdiag.cli.options import STORE, Data, Device, Json, Run
+from cxrdiag.cli.options import STORE, Data, Device, Json, OperatingPoint, Run
 from cxrdiag.errors import UsageError
 
 
@@ -24,6 +24,7 @@ def evaluate(
     ] = None,
     data: Data = STORE,
     split: Annotated[str, typer.Option(help="test, val or train.")] = "test",
+    operating_point: OperatingPoint = "balanced",
     device: Device = "auto",
     json: Json = False,
 ) -> None:
@@ -44,11 +45,13 @@ def evaluate(
     if runs_ is not None:
         if run is not None:
             raise UsageError("--run and --runs", hint="one of them", code="two_options")
-        _evaluate_several([runs_, *(more or [])], data, split, device, json)
+        names = [runs_, *(more or [])]
+        _evaluate_several(names, data, split, operating_point, device, json)
         return
     model = runs.find_model(run or runs.newest_run())
     out = runs.evaluation_folder(model)
-    metrics = evaluate_run(model, open_store(data), split, choose_device(device), out)
+    store, where = open_store(data), choose_device(device)
+    metrics = evaluate_run(model, store, split, where, out, operating_point)
     if json:
         print_json({"run": str(out), **metrics})
         return
@@ -65,7 +68,9 @@ _SHORT = {"sensitivity": "sens.", "specificity": "spec.", "brier": "Brier"}
 """So that a row fits a terminal."""
 
 
-def _evaluate_several(names: list[Path], data: Path, split: str, device: str, json: bool) -> None:
+def _evaluate_several(
+    names: list[Path], data: Path, split: str, operating_point: str, device: str, json: bool
+) -> None:
     from cxrdiag import runs
     from cxrdiag.cli.console import err, out, print_json, table
     from cxrdiag.data.store import open_store
@@ -80,9 +85,9 @@ def _evaluate_several(names: list[Path], data: Path, split: str, device: str, js
     refuse_few(folders)  # before a look at test, not after it
     store, where = open_store(data), choose_device(device)
     for model, folder in zip(models, folders, strict=True):
-        if not is_evaluated(model, folder, store, split):
+        if not is_evaluated(model, folder, store, split, operating_point):
             err.print(f"evaluating {runs.model_name(model)}", soft_wrap=True)
-            evaluate_run(model, store, split, where, folder)
+            evaluate_run(model, store, split, where, folder, operating_point)
     found = summarise(folders, split)
     if json:
         print_json(found)
@@ -101,62 +106,70 @@ def _evaluate_several(names: list[Path], data: Path, split: str, device: str, js
 
 def show_metrics(run: Path, metrics: dict[str, Any]) -> None:
     """Print the table of metrics and where the files are."""
-    from cxrdiag.cli.console import out, table, with_interval
+    from cxrdiag.cli.console import in_words, out, table, with_interval
     from cxrdiag.evaluation.metrics import NAMES, PREVALENCES
-    from cxrdiag.model.classifier import DEFAULT_POINT
     from cxrdiag.runs import of_split
 
-    subtypes = [key.removesuffix("_sensitivity") for key in metrics if key.endswith("_sensitivity")]
+    kinds = [key.removesuffix("_sensitivity") for key in metrics if key.endswith("_sensitivity")]
     names = NAMES | {
-        f"{subtype}_sensitivity": f"sensitivity, {subtype} (n = {metrics[f'{subtype}_n']})"
-        for subtype in subtypes
+        f"{kind}_sensitivity": f"sensitivity, {kind} (n = {metrics[f'{kind}_n']})"
+        for kind in kinds
+        if metrics[f"{kind}_n"]
     }
     rows = [[shown, *with_interval(metrics, name)] for name, shown in names.items()]
+    rows += [[f"{kind} (n = 0)", "no claim", ""] for kind in kinds if not metrics[f"{kind}_n"]]
     title = (
         f"{run.name} on {metrics['split']}: {metrics['n_normal']} normal, "
         f"{metrics['n_pneumonia']} pneumonia, threshold {metrics['threshold']:.3f}"
     )
     out.print(table(title, ["", "", "95 % interval"], rows))
-    here = [" (".join(with_interval(metrics, name)) + ")" for name in ("ppv", "npv")]
-    elsewhere = [
-        [
-            f"{share:.0%}",
-            *(with_interval(metrics, f"{v}_at_{share:.2f}")[0] for v in ("ppv", "npv")),
-        ]
-        for share in PREVALENCES
+    here = f"here, {metrics['prevalence']:.0%}"
+    predictive = [(here, "ppv", "npv")] + [
+        (f"{share:.0%}", f"ppv_at_{share:.2f}", f"npv_at_{share:.2f}") for share in PREVALENCES
     ]
     out.print(
         table(
-            "How often a call is right, by how common pneumonia is",
-            ["prevalence", "Pneumonia (PPV)", "Normal (NPV)"],
-            [[f"here, {metrics['prevalence']:.0%}", *here], *elsewhere],
+            "How often calls of Pneumonia (PPV) and Normal (NPV) are right, by prevalence",
+            ["prevalence", "PPV", "95 % interval", "NPV", "95 % interval"],
+            [
+                [shown, *with_interval(metrics, ppv), *with_interval(metrics, npv)]
+                for shown, ppv, npv in predictive
+            ],
         )
     )
     points = [
         [
-            f"{name} (used)" if name == DEFAULT_POINT else name,
+            f"{name} (used)" if name == metrics["operating_point"] else name,
             f"{point['threshold']:.3f}",
-            *(with_interval(point, rate)[0] for rate in ("sensitivity", "specificity")),
+            *with_interval(point, "sensitivity"),
+            *with_interval(point, "specificity"),
         ]
         for name, point in metrics["operating_points"].items()
     ]
-    columns = ["chosen on validation", "threshold", "sensitivity", "specificity"]
-    out.print(table("Operating points", columns, points))
-    certain, uncertain = (
-        with_interval(metrics, f"accuracy_if_{name}")[0] for name in ("certain", "uncertain")
-    )
-    with_it, without = (
-        with_interval(metrics, f"ece_reweighted{which}")[0]
-        for which in ("", "_without_temperature")
+    columns = ["operating point", "at", "sens.", "95 % interval", "spec.", "95 % interval"]
+    out.print(table("Thresholds chosen on validation", columns, points))
+    certain, uncertain, calibrated, raw = (
+        in_words(metrics, name)
+        for name in (
+            "accuracy_if_certain",
+            "accuracy_if_uncertain",
+            "ece_reweighted",
+            "ece_reweighted_without_temperature",
+        )
     )
     out.print(
         f"{metrics['uncertain_n']} answers are uncertain: right {uncertain}, the others {certain}\n"
         f"probabilities hold where {metrics['probability_prevalence']:.0%} of films show a "
-        f"pneumonia; weighed so, the ECE here is {with_it}, without temperature {without}\n"
+        f"pneumonia; weighed so, the ECE here is {calibrated}, without temperature {raw}\n"
         f"predict would refuse {metrics['refused']:.1%} of these images, and warn of "
         f"{metrics['unlike_training']:.1%}",
         soft_wrap=True,
     )
+    if metrics["shortcuts"]:
+        told = [
+            f"{name} {in_words(found, 'auroc')}" for name, found in metrics["shortcuts"].items()
+        ]
+        out.print(f"AUROC here of what sees no lung: {', '.join(told)}", soft_wrap=True)
     files = ("metrics.json", "predictions.csv", "confusion.png", "roc.png", "report.html")
     named = [of_split(name, metrics["split"]) for name in files]
     there = [name for name in named if (run / name).exists()]

@@ -27,4 +27,8 @@ Model = Annotated[
         show_default="the newest run, else the shipped model",
     ),
 ]
+OperatingPoint = Annotated[
+    str,
+    typer.Option(help="Which threshold: balanced, youden, sensitivity=0.95, specificity=0.95, ..."),
+]
 STORE = Path("data/prepared")

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxrdiag.cli.options import Device, Json, Model
+from cxrdiag.cli.options import Device, Json, Model, OperatingPoint
 from cxrdiag.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from cxrdiag.inference.predictor import Diagnosis, Failure
-    from cxrdiag.model.classifier import ModelInfo
 
 _RARE = 0.05
 """A prevalence of pneumonia as outside a hospital's ward: what a probability comes to there."""
@@ -33,12 +32,7 @@ def predict(
     csv_file: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="Write the results as CSV too.")
     ] = None,
-    operating_point: Annotated[
-        str,
-        typer.Option(
-            help="Which threshold: balanced, youden, sensitivity=0.95, specificity=0.95, ..."
-        ),
-    ] = "balanced",
+    operating_point: OperatingPoint = "balanced",
     force: Annotated[
         bool, typer.Option("--force", help="Answer for what looks like no frontal chest X-ray too.")
     ] = False,
@@ -82,7 +76,7 @@ def predict(
     if json:
         _print_document(diagnoses, failures, model)
     else:
-        _print_people(diagnoses, failures, model, predictor.classifier.info)
+        _print_people(diagnoses, failures, model)
     if failures:
         raise typer.Exit(DataError.exit_code)
 
@@ -117,9 +111,7 @@ def _print_document(
     )
 
 
-def _print_people(
-    diagnoses: Sequence[Diagnosis], failures: Sequence[Failure], model: str, info: ModelInfo
-) -> None:
+def _print_people(diagnoses: Sequence[Diagnosis], failures: Sequence[Failure], model: str) -> None:
     from rich.panel import Panel
 
     from cxrdiag.cli.console import err, out, table
@@ -127,7 +119,7 @@ def _print_people(
     from cxrdiag.model.classifier import NOTICE
 
     if len(diagnoses) == 1 and not failures:
-        out.print(Panel(_card(diagnoses[0], model, info), expand=False))
+        out.print(Panel(_card(diagnoses[0], model), expand=False))
     elif diagnoses:
         rows = [
             [
@@ -138,8 +130,14 @@ def _print_people(
             for d in diagnoses
         ]
         out.print(table("", ["file", "answer", "probability"], rows))
-        point = f"operating point {diagnoses[0].operating_point}"
-        out.print(f"called Pneumonia from {info.threshold:.3f}, {point}", soft_wrap=True)
+        any_ = diagnoses[0]
+        out.print(
+            f"probabilities hold where {any_.prevalence:.0%} of films show pneumonia; called "
+            f"Pneumonia from {any_.threshold:.3f}, operating point {any_.operating_point}: on "
+            f"shifted validation films sensitivity {any_.sensitivity:.2f}, specificity "
+            f"{any_.specificity:.2f}",
+            soft_wrap=True,
+        )
         for d in diagnoses:
             if d.reason:
                 out.print(f"{d.file}: {d.reason}", soft_wrap=True)
@@ -157,7 +155,7 @@ def _print_people(
     out.print(NOTICE, style="dim")
 
 
-def _card(diagnosis: Diagnosis, model: str, info: ModelInfo) -> str:
+def _card(diagnosis: Diagnosis, model: str) -> str:
     """What the model says of one film, how sure it is and why."""
     from cxrdiag.inference.abstain import LIKE
     from cxrdiag.inference.predictor import in_words
@@ -171,15 +169,16 @@ def _card(diagnosis: Diagnosis, model: str, info: ModelInfo) -> str:
     if diagnosis.probability is None:
         lines.append("--force answers all the same")
     else:
-        p, point = diagnosis.probability, info.at(diagnosis.operating_point)
-        low, high = info.uncertain_range(diagnosis.threshold)
+        p, prevalence = diagnosis.probability, diagnosis.prevalence
         lines += [
-            f"probability {p:.3f} where {info.prevalence:.0%} of films show pneumonia, "
-            f"{at_prevalence(p, info.prevalence, _RARE):.3f} where {_RARE:.0%} do",
-            f"Normal below {low:.3f}, Pneumonia from {high:.3f}, uncertain between, "
-            f"threshold {point.threshold:.3f}",
+            f"probability {p:.3f} where {prevalence:.0%} of films show pneumonia, "
+            f"{at_prevalence(p, prevalence, _RARE):.3f} where {_RARE:.0%} do",
+            f"Normal below {diagnosis.uncertain_from:.3f}, Pneumonia from "
+            f"{diagnosis.uncertain_below:.3f}, uncertain between, "
+            f"threshold {diagnosis.threshold:.3f}",
             f"operating point {diagnosis.operating_point}, on shifted validation films of",
-            f"  sensitivity {point.sensitivity:.2f} and specificity {point.specificity:.2f}",
+            f"  sensitivity {diagnosis.sensitivity:.2f} and specificity "
+            f"{diagnosis.specificity:.2f}",
         ]
         if not (diagnosis.reason or diagnosis.warning):
             lines.append(LIKE)
@@ -195,9 +194,9 @@ def _csv(results: Sequence[Diagnosis | Failure]) -> str:
     from cxrdiag.model.classifier import NOTICE
 
     fields = [*dataclasses.fields(Diagnosis), *dataclasses.fields(Failure)]
-    names = [*dict.fromkeys(field.name for field in fields), "notice"]
+    names = dict.fromkeys(field.name for field in fields)
     text = io.StringIO()
-    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer = csv.DictWriter(text, list(names), lineterminator="\n")
     writer.writeheader()
-    writer.writerows({**dataclasses.asdict(result), "notice": NOTICE} for result in results)
+    writer.writerows({"notice": NOTICE, **dataclasses.asdict(result)} for result in results)
     return text.getvalue()

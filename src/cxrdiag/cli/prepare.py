@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxrdiag.cli.audit import show_audit
+from cxrdiag.cli.audit import show_audit, show_found
 from cxrdiag.cli.options import STORE, Json
 from cxrdiag.errors import DataError, UsageError
 
@@ -120,35 +120,10 @@ def _show_report(store: Store) -> None:
     ]
     totals = [str(sum(n for key, n in counts.items() if key[2] == s)) for s in splits]
     console.print(table("Images", ["", *splits], [*rows, ["all", *totals]]))
-    console.print(table("Found", ["", "n"], _finding_rows(store.info["findings"])))
+    show_found(store.info["findings"])
     if "audit" in store.info["findings"]:
         show_audit(store.info["findings"]["audit"], store.path)
     for item in store.info["findings"]["unreadable"]:
         console.print(f"left out: {item['name']}: {item['message']}", soft_wrap=True)
     for name in store.info["findings"]["missing"][:10]:
         console.print(f"missing, or no file: {name}", soft_wrap=True)
-
-
-def _finding_rows(findings: dict[str, object]) -> list[list[str]]:
-    overlap = findings["train_test_overlap"]
-    assert isinstance(overlap, dict)
-    left_out = findings.get("left_out_by_strict_patients")
-    shared = {key: f"{o['patients']} ({o['test_images']})" for key, o in overlap.items()}
-    lists = {key: findings[key] for key in ("missing", "unreadable")}
-    return [
-        [
-            "byte-identical files (groups)",
-            f"{findings['duplicate_files']} ({findings['duplicate_groups']})",
-        ],
-        ["... with conflicting labels", str(findings["duplicates_with_conflicting_labels"])],
-        ["images of unknown patient", str(findings["unknown_patient"])],
-        ["patients in train and test (test images)", shared["patients"]],
-        ["... by personN alone, kind ignored", shared["bare_person_numbers"]],
-        ["... by IM-N alone, kind ignored", shared["bare_normal_numbers"]],
-        *([["left out for that (--strict-patients)", str(left_out)]] if left_out else []),
-        *(
-            [f"{key} files", str(len(names))]
-            for key, names in lists.items()
-            if isinstance(names, list)
-        ),
-    ]

@@ -13,19 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
+from cxrdiag.evaluation.intervals import Float1D
+
 BINS = 15
 _WIDEST = 4.0
 """Temperatures are sought from exp(-4) to exp(4)."""
 
-Float1D = NDArray[np.float64]
 
-
-def weights_at(truth_N: NDArray[np.bool_], prevalence: float) -> Float1D:
+def weights_at(
+    truth_N: NDArray[np.bool_], prevalence: float, drawn_N: Float1D | None = None
+) -> Float1D:
     """A weight for each image, so that pneumonias have the share `prevalence`; their mean is 1.
 
-    Both classes must be there.
+    `drawn_N` is how often each image is there, once if not given. Both classes must be there.
     """
-    shares_N = np.where(truth_N, prevalence / truth_N.mean(), (1 - prevalence) / (~truth_N).mean())
+    share = np.average(truth_N, weights=drawn_N)
+    shares_N = np.where(truth_N, prevalence / share, (1 - prevalence) / (1 - share))
     return np.asarray(shares_N, dtype=np.float64)
 
 

@@ -150,6 +150,8 @@ def _subtypes(metrics: dict[str, Any]) -> str:
     names = {}
     for kind in kinds:
         n = metrics[f"{kind}_n"]
+        if not n:
+            continue  # nothing is claimed
         names[f"{kind}_sensitivity"] = f"sensitivity, {kind} (n = {n})"
         names[f"{kind}_auroc"] = f"AUROC, {kind} against all normal films"
     return _table("by subtype", names, metrics)

@@ -12,7 +12,6 @@ from sklearn.metrics import roc_curve
 from cxrdiag.data.kaggle import PNEUMONIA
 from cxrdiag.evaluation.calibration import BINS, reliability, weights_at
 from cxrdiag.evaluation.svg import Chart
-from cxrdiag.model.classifier import DEFAULT_POINT
 from cxrdiag.model.probability import probability
 
 
@@ -28,8 +27,9 @@ def roc(predictions: pd.DataFrame, metrics: dict[str, Any]) -> Markup:
     )
     chart.line([0, 1], [0, 1], "c3", "chance")
     chart.line(fpr, tpr, "c0", f"AUROC {metrics['auroc']:.3f} ({low:.3f} to {high:.3f})")
+    used_point = metrics["operating_point"]
     others = {
-        name: point for name, point in metrics["operating_points"].items() if name != DEFAULT_POINT
+        name: point for name, point in metrics["operating_points"].items() if name != used_point
     }
     chart.dots(
         [1 - point["specificity"] for point in others.values()],

@@ -58,17 +58,24 @@ ITEMS = (
 
 
 def filled_in(
-    info: ModelInfo, metrics: dict[str, Any], store: Store
+    info: ModelInfo, metrics: dict[str, Any], store: Store, *, has_recipe: bool
 ) -> list[tuple[int, str, str, str | None]]:
     """Each item with what the tool knows of it; None where a person must fill it in."""
     counts = store.records["split"].value_counts()
     sizes = ", ".join(f"{counts.get(split, 0)} {split}" for split in SPLITS)
     findings = store.info["findings"]
     gone = len(findings["missing"]) + len(findings["unreadable"])
+    left_out = findings.get("left_out_by_strict_patients", 0)
+    of_split = [row for row in store.info["counts"] if row["split"] == metrics["split"]]
+    kinds = ", ".join(
+        f"{row['n']} {' '.join(filter(None, (row['label'], row['subtype'])))}" for row in of_split
+    )
     known = {
         1: "a residual network classifies chest X-rays",
         9: f"whole films as gray squares of {info.image_size} pixels, brought to "
         f"{info.resolution}; mean {info.mean:.3f} and deviation {info.std:.3f} of pixels in 0 to 1",
+        10: f"all films that the data set lists of its two classes, but {gone} files missing or "
+        f"unreadable and {left_out} left out by --strict-patients; each film whole",
         13: f"{gone} files missing or unreadable were left out",
         19: f"{sizes}: what there was, not a calculation",
         20: f"{sizes}; validation drawn from train by patient, seed {store.info.get('split_seed')}",
@@ -76,15 +83,20 @@ def filled_in(
         22: f"{info.arch} of width {info.width}; one gray square in, one logit out"
         + (", the mean of a film and its mirror image" if info.mirror else ""),
         23: f"cxrdiag {info.cxrdiag_version}, PyTorch",
+        24: "as the recipe's line init says: see How was it made" if has_recipe else None,
         25: f"recipe {info.recipe}, seed {info.seed}: see How was it made",
         26: f"epoch {info.epoch}, of highest AUROC on shifted validation films",
         27: "none" if not info.mirror else "one network, two views of a film",
         28: "accuracy, sensitivity, specificity, predictive values, AUROC, AUPRC, Brier, ECE",
         29: "Wilson intervals of proportions, bootstrap over patients of the rest",
         31: "class activation maps: see Where does it fail",
-        32: "none by itself: the split is of the same collection"
+        32: "none: these films are of the collection that it was trained on"
         if metrics["trained_on_this_store"]
-        else "this store is not the one that it was trained on",
+        else None,
+        33: f"{sizes}; of {metrics['split']} all {metrics['n']} were evaluated, a share of "
+        f"{metrics['refused']:.3f} of which predict would refuse",
+        34: f"{kinds}; a store knows nothing of age and sex",
+        35: f"here the split {metrics['split']}; of the others by eval --split, a page each",
         36: f"on the split {metrics['split']}: see Is it any good",
         37: "see Where does it fail",
     }

@@ -19,8 +19,8 @@ from sklearn.metrics import roc_auc_score
 from cxrdiag.data.kaggle import PNEUMONIA
 from cxrdiag.data.store import check_split
 from cxrdiag.errors import DataError
-from cxrdiag.evaluation.calibration import Float1D
-from cxrdiag.evaluation.metrics import NAMES, clusters, resamples
+from cxrdiag.evaluation.intervals import Float1D, clusters, resamples
+from cxrdiag.evaluation.metrics import NAMES
 from cxrdiag.files import DAMAGED
 from cxrdiag.runs import SHIPPED, SHIPPED_FOLDER, evaluation_folder, of_split
 

@@ -6,21 +6,25 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from cxrdiag.data.batches import Split
 from cxrdiag.data.kaggle import PNEUMONIA
 from cxrdiag.data.store import Store, check_findings, check_split
 from cxrdiag.errors import DataError, ModelError
-from cxrdiag.evaluation.calibration import Float1D, expected_calibration_error, weights_at
 from cxrdiag.evaluation.figures import draw_confusion_matrix, draw_roc
-from cxrdiag.evaluation.metrics import compute_metrics, proportion, rates
+from cxrdiag.evaluation.intervals import proportion
+from cxrdiag.evaluation.metrics import (
+    calibration_metrics,
+    certainty_metrics,
+    compute_metrics,
+    rates,
+)
 from cxrdiag.evaluation.report import Evaluated, write_report
+from cxrdiag.evaluation.shortcuts import shortcut_metrics
 from cxrdiag.files import write_file, write_json
 from cxrdiag.model.checkpoint import load_model
-from cxrdiag.model.classifier import NOTICE, ModelInfo, check_finite
+from cxrdiag.model.classifier import DEFAULT_POINT, NOTICE, check_finite
 from cxrdiag.model.probability import probability
 from cxrdiag.runs import INFO, model_name, of_split
 
@@ -28,18 +32,24 @@ _COLUMNS = ["name", "label", "split", "patient", "subtype"]
 
 
 def evaluate(
-    model: Path, store: Store, split: str, device: torch.device, out: Path | None = None
+    model: Path,
+    store: Store,
+    split: str,
+    device: torch.device,
+    out: Path | None = None,
+    operating_point: str = DEFAULT_POINT,
 ) -> dict[str, Any]:
-    """Evaluate the model of a folder on one split, at the threshold chosen on validation.
+    """Evaluate the model of a folder on one split, at a threshold chosen on validation.
 
     Writes the files above into `out`, or else into the model's folder; for a split other than test
     under names such as metrics-val.json. Returns the metrics. Each evaluation on test is counted in
     test_evaluations.json: a test set that is looked at often is no longer one. Raises DataError
-    where split, store and model do not fit, UsageError for a split that no store has.
+    where split, store and model do not fit, UsageError for a split that no store has, or an
+    operating point that the model has not.
     """
     check_split(split)
     out = out or model
-    classifier = load_model(model, device)
+    classifier = load_model(model, device).at(operating_point)
     info = classifier.info
     if store.image_size != info.image_size:
         raise DataError(
@@ -59,17 +69,20 @@ def evaluate(
     path = out / of_split("metrics.json", split)
     truth_N = (predictions["label"] == PNEUMONIA).to_numpy()
     p_N = predictions["probability"].to_numpy()
+    kinds = set(store.records["subtype"])  # of one that this split lacks nothing is claimed
     metrics = {
         "split": split,
-        **compute_metrics(predictions, info.threshold),
-        **_calibration(truth_N, predictions["logit"].to_numpy(), info),
-        **_certainty(truth_N, p_N, info),
+        "operating_point": operating_point,
+        **compute_metrics(predictions, info.threshold, subtypes=kinds),
+        **calibration_metrics(predictions, info.temperature, info.prevalence),
+        **certainty_metrics(predictions, info),
         **proportion("refused", int((detected.film_scores_B < 0).sum()), len(predictions)),
         **proportion("unlike_training", int((detected.distances_B > 1).sum()), len(predictions)),
         "operating_points": {
             name: {"threshold": point.threshold, **rates(truth_N, p_N >= point.threshold)}
             for name, point in info.operating_points.items()
         },
+        "shortcuts": shortcut_metrics(store, part.rows_N) if split == "test" else {},
         **_identity(model, store),
         "trained_on_this_store": info.data_fingerprint == store.fingerprint,
         **counted,
@@ -91,11 +104,14 @@ def evaluate(
     return metrics
 
 
-def is_evaluated(model: Path, out: Path, store: Store, split: str) -> bool:
+def is_evaluated(
+    model: Path, out: Path, store: Store, split: str, operating_point: str = DEFAULT_POINT
+) -> bool:
     """Whether `out` holds an evaluation of this very model on this split of this very store."""
     try:
         metrics = json.loads((out / of_split("metrics.json", split)).read_text(encoding="utf-8"))
-        return bool(_identity(model, store).items() <= metrics.items())
+        same = metrics["operating_point"] == operating_point
+        return same and bool(_identity(model, store).items() <= metrics.items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False  # what is wrong with the model is said where it is loaded
 
@@ -106,36 +122,6 @@ def _identity(model: Path, store: Store) -> dict[str, str]:
         "weights_sha256": described["weights_sha256"],
         "data_fingerprint": store.fingerprint,
     }
-
-
-def _calibration(
-    truth_N: NDArray[np.bool_], logits_N: NDArray[np.float32], info: ModelInfo
-) -> dict[str, Any]:
-    """ECE of films reweighted to the prevalence for which the probability holds."""
-    found: dict[str, Any] = {
-        "temperature": info.temperature,
-        "probability_prevalence": info.prevalence,
-        "ece_reweighted": None,
-        "ece_reweighted_without_temperature": None,
-    }
-    if truth_N.any() and not truth_N.all():
-        weights_N = weights_at(truth_N, info.prevalence)
-        for name, temperature in (("", info.temperature), ("_without_temperature", 1.0)):
-            found[f"ece_reweighted{name}"] = expected_calibration_error(
-                truth_N, probability(logits_N, temperature), weights_N
-            )
-    return found
-
-
-def _certainty(truth_N: NDArray[np.bool_], p_N: Float1D, info: ModelInfo) -> dict[str, Any]:
-    """How many answers are uncertain, and how often those and the others are right."""
-    uncertain_N = np.array([info.is_uncertain(p, info.threshold) for p in p_N])
-    right_N = (p_N >= info.threshold) == truth_N
-    found: dict[str, Any] = {"uncertain_n": int(uncertain_N.sum())}
-    for name, chosen_N in (("certain", ~uncertain_N), ("uncertain", uncertain_N)):
-        k, n = int((right_N & chosen_N).sum()), int(chosen_N.sum())
-        found |= proportion(f"accuracy_if_{name}", k, n)
-    return found
 
 
 def _count_evaluation(out: Path) -> int:

@@ -1,23 +1,23 @@
 """Metrics of a binary classifier with their 95 % intervals, overall and by subtype.
 
-AUROC, AUPRC, Brier and ECE carry a bootstrap over patients, since two films of one patient are not
-two independent observations. Proportions carry Wilson intervals, which count each film as
-independent: a little too narrow where patients have several.
+Shapes: N images.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
 from cxrdiag.data.kaggle import NORMAL, PNEUMONIA
-from cxrdiag.evaluation.calibration import Float1D, expected_calibration_error
+from cxrdiag.evaluation.calibration import expected_calibration_error, weights_at
+from cxrdiag.evaluation.intervals import Float1D, Score, bootstrapped, clusters, proportion
+from cxrdiag.model.classifier import ModelInfo
+from cxrdiag.model.probability import probability
 
 NAMES = {
     "accuracy": "accuracy",
@@ -31,25 +31,24 @@ NAMES = {
 """The metrics of a whole split, and how to show their names."""
 PREVALENCES = (0.01, 0.05, 0.20)
 """Of pneumonia, where films are taken: nearly everywhere it is rarer than in a test set."""
-RESAMPLES = 1000
-
-_Score = Callable[[NDArray[np.bool_], Float1D, Float1D], float]
-"""Of truths, probabilities and weights, one an image."""
 
 
-def compute_metrics(predictions: pd.DataFrame, threshold: float, seed: int = 0) -> dict[str, Any]:
+def compute_metrics(
+    predictions: pd.DataFrame, threshold: float, seed: int = 0, subtypes: Collection[str] = ()
+) -> dict[str, Any]:
     """All metrics of a split, flat, under the names of metrics.json.
 
     `predictions` has the columns label, patient, name, subtype and probability (0 to 1); an image
     is called Pneumonia from `threshold` on. `x_ci95` is the 95 % interval of `x`, [low, high].
     Where there is one class only, AUROC, AUPRC, Brier and ECE are None: they depend on the mix of
-    both. `seed` is the bootstrap's.
+    both. `seed` is the bootstrap's. Of `subtypes` that no image has `n` is 0 and all else None.
     """
     truth = predictions["label"].to_numpy() == PNEUMONIA
     probabilities = predictions["probability"].to_numpy(dtype=np.float64)
     called = probabilities >= threshold
     tp, fn = int((truth & called).sum()), int((truth & ~called).sum())
     tn, fp = int((~truth & ~called).sum()), int((~truth & called).sum())
+    patients = clusters(predictions)
     metrics: dict[str, Any] = {
         "n": len(truth),
         "n_normal": tn + fp,
@@ -61,40 +60,100 @@ def compute_metrics(predictions: pd.DataFrame, threshold: float, seed: int = 0) 
         "false_positives": fp,
         **proportion("accuracy", tp + tn, len(truth)),
         **rates(truth, called),
-        **_predictive_values(tp, fn, tn, fp),
+        "prevalence": (tp + fn) / len(truth),
+        **proportion("ppv", tp, tp + fp),
+        **proportion("npv", tn, tn + fn),
+        **_predictive_values(truth, called, patients, seed),
+        **bootstrapped("auroc", _auroc, truth, probabilities, patients, seed),
+        **bootstrapped("auprc", _auprc, truth, probabilities, patients, seed),
+        **bootstrapped("brier", _brier, truth, probabilities, patients, seed),
+        **bootstrapped(
+            "ece", expected_calibration_error, truth, probabilities, patients, seed, mirrored=True
+        ),
     }
-    patients = clusters(predictions)
-    for name, score in _SCORES.items():
-        metrics |= _bootstrapped(name, score, truth, probabilities, patients, seed)
-    for subtype in sorted(set(predictions.loc[truth, "subtype"]) - {""}):
+    there = set(predictions.loc[truth, "subtype"]) | set(subtypes)
+    for subtype in sorted(there - {""}):
         metrics |= _subtype_metrics(predictions, subtype, called, seed)
     return metrics
 
 
-def _predictive_values(tp: int, fn: int, tn: int, fp: int) -> dict[str, Any]:
-    """PPV and NPV, which hold for the prevalence of these images, and what they would be at others.
+def calibration_metrics(
+    predictions: pd.DataFrame, temperature: float, prevalence: float, seed: int = 0
+) -> dict[str, Any]:
+    """ECE of films reweighted to the prevalence for which the probability holds.
+
+    With the temperature and without: `predictions` has the column logit too.
+    """
+    truth_N = (predictions["label"] == PNEUMONIA).to_numpy()
+    patients_N = clusters(predictions)
+
+    def reweighted(truth: NDArray[np.bool_], said: Float1D, weights: Float1D) -> float:
+        return expected_calibration_error(
+            truth, said, weights * weights_at(truth, prevalence, weights)
+        )
+
+    found: dict[str, Any] = {"temperature": temperature, "probability_prevalence": prevalence}
+    for name, divisor in (("", temperature), ("_without_temperature", 1.0)):
+        said_N = probability(predictions["logit"].to_numpy(), divisor)
+        key = f"ece_reweighted{name}"
+        found |= bootstrapped(key, reweighted, truth_N, said_N, patients_N, seed, mirrored=True)
+    return found
+
+
+def certainty_metrics(predictions: pd.DataFrame, info: ModelInfo) -> dict[str, Any]:
+    """How many answers are uncertain, and how often those and the others are right."""
+    p_N = predictions["probability"].to_numpy()
+    uncertain_N = np.array([info.is_uncertain(p, info.threshold) for p in p_N])
+    right_N = (p_N >= info.threshold) == (predictions["label"] == PNEUMONIA).to_numpy()
+    found: dict[str, Any] = {"uncertain_n": int(uncertain_N.sum())}
+    for name, chosen_N in (("certain", ~uncertain_N), ("uncertain", uncertain_N)):
+        k, n = int((right_N & chosen_N).sum()), int(chosen_N.sum())
+        found |= proportion(f"accuracy_if_{name}", k, n)
+    return found
+
+
+def rates(truth_N: NDArray[np.bool_], called_N: NDArray[np.bool_]) -> dict[str, Any]:
+    """Sensitivity and specificity of what was called Pneumonia, with their intervals."""
+    return {
+        **proportion("sensitivity", int((truth_N & called_N).sum()), int(truth_N.sum())),
+        **proportion("specificity", int((~truth_N & ~called_N).sum()), int((~truth_N).sum())),
+    }
+
+
+def _predictive_values(
+    truth: NDArray[np.bool_], called: NDArray[np.bool_], patients: NDArray[np.int64], seed: int
+) -> dict[str, Any]:
+    """What PPV and NPV would be at other prevalences than that of these images.
 
     `ppv_at_0.05` is by Bayes' theorem from sensitivity and specificity: of 100 films of which five
     show pneumonia, how many of those called Pneumonia do.
     """
-    values = {
-        "prevalence": (tp + fn) / (tp + fn + tn + fp),
-        **proportion("ppv", tp, tp + fp),
-        **proportion("npv", tn, tn + fn),
-    }
+    values: dict[str, Any] = {}
+    said = called.astype(np.float64)
     for prevalence in PREVALENCES:
-        ppv = npv = None
-        if tp + fn and tn + fp:
-            sensitivity, specificity = tp / (tp + fn), tn / (tn + fp)
-            sick, well = prevalence, 1 - prevalence
-            ppv = _share(sensitivity * sick, (1 - specificity) * well)
-            npv = _share(specificity * well, (1 - sensitivity) * sick)
-        values |= {f"ppv_at_{prevalence:.2f}": ppv, f"npv_at_{prevalence:.2f}": npv}
+        for name, score in (("ppv", _ppv_at(prevalence)), ("npv", _npv_at(prevalence))):
+            values |= bootstrapped(
+                f"{name}_at_{prevalence:.2f}", score, truth, said, patients, seed
+            )
     return values
 
 
-def _share(right: float, wrong: float) -> float | None:
-    return right / (right + wrong) if right + wrong else None
+def _ppv_at(prevalence: float) -> Score:
+    def ppv(truth: NDArray[np.bool_], called: Float1D, weights: Float1D) -> float:
+        sensitivity = np.average(called[truth], weights=weights[truth])
+        false_alarms = np.average(called[~truth], weights=weights[~truth])
+        return _share(sensitivity * prevalence, false_alarms * (1 - prevalence))
+
+    return ppv
+
+
+def _npv_at(prevalence: float) -> Score:
+    ppv = _ppv_at(1 - prevalence)
+    return lambda truth, called, weights: ppv(~truth, 1 - called, weights)
+
+
+def _share(right: float, wrong: float) -> float:
+    return float(right / (right + wrong)) if right + wrong else np.nan
 
 
 def _subtype_metrics(
@@ -108,7 +167,7 @@ def _subtype_metrics(
     return {
         f"{subtype}_n": int(mine.sum()),
         **proportion(f"{subtype}_sensitivity", int((mine & called).sum()), int(mine.sum())),
-        **_bootstrapped(f"{subtype}_auroc", _auroc, truth, probabilities, clusters(part), seed),
+        **bootstrapped(f"{subtype}_auroc", _auroc, truth, probabilities, clusters(part), seed),
     }
 
 
@@ -122,70 +181,3 @@ def _auprc(truth: NDArray[np.bool_], probabilities: Float1D, weights: Float1D) -
 
 def _brier(truth: NDArray[np.bool_], probabilities: Float1D, weights: Float1D) -> float:
     return float(brier_score_loss(truth, probabilities, sample_weight=weights))
-
-
-_SCORES: dict[str, _Score] = {
-    "auroc": _auroc,
-    "auprc": _auprc,
-    "brier": _brier,
-    "ece": expected_calibration_error,
-}
-
-
-def rates(truth: NDArray[np.bool_], called: NDArray[np.bool_]) -> dict[str, Any]:
-    """Sensitivity and specificity of what was called Pneumonia, with their intervals."""
-    return {
-        **proportion("sensitivity", int((truth & called).sum()), int(truth.sum())),
-        **proportion("specificity", int((~truth & ~called).sum()), int((~truth).sum())),
-    }
-
-
-def proportion(name: str, k: int, n: int) -> dict[str, Any]:
-    """`name` is k of n, with its Wilson interval; both are None where n is 0."""
-    if n == 0:
-        return {name: None, f"{name}_ci95": None}
-    interval = binomtest(k, n).proportion_ci(0.95, method="wilson")
-    return {name: k / n, f"{name}_ci95": [float(interval.low), float(interval.high)]}
-
-
-def clusters(predictions: pd.DataFrame) -> NDArray[np.int64]:
-    """A number for each image's patient; an image of unknown patient is its own."""
-    patient = predictions["patient"].where(predictions["patient"] != "", predictions["name"])
-    return np.asarray(pd.factorize(patient)[0], dtype=np.int64)
-
-
-def resamples(
-    truth: NDArray[np.bool_], patients: NDArray[np.int64], seed: int
-) -> Iterator[Float1D]:
-    """Weights of the images in each bootstrap over patients that draws both classes."""
-    rng = np.random.default_rng(seed)
-    n = int(patients.max()) + 1
-    for _ in range(RESAMPLES):
-        # How often each patient was drawn is the weight of all of their images.
-        drawn = np.bincount(rng.integers(n, size=n), minlength=n).astype(np.float64)
-        weights = drawn[patients]
-        if weights[truth].any() and weights[~truth].any():
-            yield weights
-
-
-def _bootstrapped(
-    name: str,
-    score: _Score,
-    truth: NDArray[np.bool_],
-    probabilities: Float1D,
-    patients: NDArray[np.int64],
-    seed: int,
-) -> dict[str, Any]:
-    """The score and its interval over resampled patients.
-
-    The 2.5th and 97.5th percentile; for ECE, a sum of absolute values which every resampling
-    inflates, these mirrored about the score (the basic bootstrap), and at least 0.
-    """
-    if truth.all() or not truth.any():
-        return {name: None, f"{name}_ci95": None}
-    scores = [score(truth, probabilities, weights) for weights in resamples(truth, patients, seed)]
-    low, high = np.percentile(scores, [2.5, 97.5])
-    value = score(truth, probabilities, np.ones(len(truth)))
-    if score is expected_calibration_error:
-        low, high = max(0.0, 2 * value - high), max(0.0, 2 * value - low)
-    return {name: value, f"{name}_ci95": [float(low), float(high)]}

@@ -29,9 +29,10 @@ from cxrdiag.evaluation.claim import filled_in
 from cxrdiag.evaluation.elsewhere import REFUSED, WARNED, Measured
 from cxrdiag.evaluation.lung_field import lung_field, shares_inside
 from cxrdiag.evaluation.metrics import NAMES, PREVALENCES
+from cxrdiag.evaluation.published import OFFICIAL, PUBLISHED
 from cxrdiag.files import read_json, write_text
 from cxrdiag.model.cam import overlay
-from cxrdiag.model.classifier import DEFAULT_POINT, NOTICE, Classifier
+from cxrdiag.model.classifier import NOTICE, Classifier
 
 _SHOWN = 8
 """Films of each kind of error, at most."""
@@ -61,6 +62,8 @@ class Evaluated:
 
 def write_report(path: Path, evaluated: Evaluated) -> None:
     """Write the page; the films in it are those of the store, and so are their licences."""
+    metrics, made = evaluated.metrics, _made(evaluated.model)
+    is_official = metrics["split"] == "test" and (metrics["n"], metrics["n_normal"]) == OFFICIAL
     environment = Environment(
         loader=PackageLoader("cxrdiag.evaluation"),
         autoescape=True,
@@ -74,21 +77,28 @@ def write_report(path: Path, evaluated: Evaluated) -> None:
         version=__version__,
         evaluated=evaluated,
         info=evaluated.classifier.info,
-        m=evaluated.metrics,
-        used=DEFAULT_POINT,
+        m=metrics,
         names=NAMES,
         prevalences=PREVALENCES,
         warn_from=WARN_FROM,
         charts=_charts(evaluated),
-        subtypes=_subtypes(evaluated),
+        subtypes=[
+            key.removesuffix("_sensitivity") for key in metrics if key.endswith("_sensitivity")
+        ],
+        published=PUBLISHED if is_official else (),
         failures=_failures(evaluated),
         lungs=_lungs(evaluated),
         detector=_try_detector(evaluated),
         refused=REFUSED,
         warned=WARNED,
         sheets=_sheets(evaluated.store),
-        made=_made(evaluated.model),
-        claim=filled_in(evaluated.classifier.info, evaluated.metrics, evaluated.store),
+        made=made,
+        claim=filled_in(
+            evaluated.classifier.info,
+            metrics,
+            evaluated.store,
+            has_recipe=made["config"] is not None,
+        ),
     )
     write_text(path, page)
 
@@ -115,13 +125,6 @@ def _charts(evaluated: Evaluated) -> dict[str, Any]:
     with contextlib.suppress(OSError, ValueError, KeyError):  # a report can do without
         drawn["training"] = training(pd.read_csv(evaluated.model / "history.csv"))
     return drawn
-
-
-def _subtypes(evaluated: Evaluated) -> list[str]:
-    """Of all splits: of one that this split lacks it is said that nothing is claimed."""
-    records = evaluated.store.records
-    found = records.loc[records["label"] == PNEUMONIA, "subtype"]
-    return sorted(set(found) - {""})
 
 
 def _failures(evaluated: Evaluated) -> list[tuple[str, list[dict[str, str]]]]:

@@ -22,7 +22,7 @@ from cxrdiag.errors import DataError
 from cxrdiag.inference.abstain import UNLIKE, why_not
 from cxrdiag.inference.heatmap import write_heatmap
 from cxrdiag.model.checkpoint import load_model
-from cxrdiag.model.classifier import DEFAULT_POINT, check_finite
+from cxrdiag.model.classifier import DEFAULT_POINT, NOTICE, check_finite
 from cxrdiag.model.probability import probability
 
 _BATCH = 32
@@ -37,12 +37,19 @@ class Diagnosis:
     """`Normal` or `Pneumonia`; None when abstained."""
     probability: float | None
     """Of pneumonia, 0 to 1; None when abstained."""
-    threshold: float
-    """From which probability the label is Pneumonia."""
+    prevalence: float
+    """Share of pneumonia among films for which the probability holds."""
     operating_point: str
-    """The name of that threshold."""
+    threshold: float
+    """That of the operating point: the label is Pneumonia from this probability on."""
+    sensitivity: float
+    specificity: float
+    """Those of the operating point, on the shifted validation films that chose it."""
+    uncertain_from: float
+    uncertain_below: float
+    """Between these probabilities films of both kinds are found."""
     uncertain: bool
-    """Whether the probability lies where films of both kinds are found."""
+    """Whether the probability lies there."""
     abstained: bool = False
     forced: bool = False
     """Whether it answered only because it was told to, and would have abstained."""
@@ -52,6 +59,7 @@ class Diagnosis:
     """What makes a film's answer less to be trusted; that there is none means little."""
     heatmap: str | None = None
     """The picture of the activation map, where one was asked for."""
+    notice: str = NOTICE
 
 
 @dataclass(frozen=True)
@@ -80,11 +88,8 @@ class Predictor:
         """
         self.model = model
         self.force = force
-        classifier = load_model(model, device)
         self.operating_point = operating_point
-        threshold = classifier.info.at(operating_point).threshold
-        info = dataclasses.replace(classifier.info, threshold=threshold)
-        self.classifier = dataclasses.replace(classifier, info=info)
+        self.classifier = load_model(model, device).at(operating_point)
 
     def diagnose(self, path: Path | str, heatmap: Path | None = None) -> Diagnosis:
         """Diagnose one file, and draw its activation map to the PNG `heatmap` if given.
@@ -173,12 +178,19 @@ class Predictor:
     def _judge(self, path: Path, p: float, is_film: bool) -> Diagnosis:
         info, answers = self.classifier.info, is_film or self.force
         label = PNEUMONIA if p >= info.threshold else NORMAL
+        point = info.at(self.operating_point)
+        low, high = info.uncertain_range(info.threshold)
         return Diagnosis(
             file=str(path),
             label=label if answers else None,
             probability=p if answers else None,
-            threshold=info.threshold,
+            prevalence=info.prevalence,
             operating_point=self.operating_point,
+            threshold=point.threshold,
+            sensitivity=point.sensitivity,
+            specificity=point.specificity,
+            uncertain_from=low,
+            uncertain_below=high,
             uncertain=answers and info.is_uncertain(p, info.threshold),
             abstained=not answers,
             forced=answers and not is_film,

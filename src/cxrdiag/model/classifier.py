@@ -5,7 +5,7 @@ Shapes: B batch, S side of a decoded square, R side of the network's input, h an
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -118,6 +118,14 @@ class Classifier:
     device: torch.device
     detector: Detector | None = None
     """None while it is trained."""
+
+    def at(self, operating_point: str) -> Classifier:
+        """The same, to call films at another threshold of its own.
+
+        Raises UsageError where it has no operating point of that name.
+        """
+        threshold = self.info.at(operating_point).threshold
+        return replace(self, info=replace(self.info, threshold=threshold))
 
     def logits(self, images_BSS: NDArray[np.uint8] | Tensor) -> NDArray[np.float32]:
         """Logits (B,) of decoded squares, uint8 (B, S, S); positive speaks for pneumonia."""

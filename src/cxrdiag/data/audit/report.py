@@ -17,7 +17,7 @@ from cxrdiag.data.audit.near_duplicates import (
     find_near_duplicates,
 )
 from cxrdiag.data.audit.odd import find_odd
-from cxrdiag.data.audit.shortcuts import SAMPLE, find_shortcuts
+from cxrdiag.data.audit.shortcuts import FACTS, SAMPLE, find_shortcuts, views_without_lungs
 from cxrdiag.data.audit.thumbnails import look_at, write_sheet
 from cxrdiag.data.image import Encoding
 from cxrdiag.data.kaggle import PNEUMONIA
@@ -47,13 +47,16 @@ def audit(
     if len(rows) > SAMPLE:
         rows = np.sort(np.random.default_rng(0).choice(rows, SAMPLE, replace=False))
     part = records.iloc[rows]
-    shortcuts = find_shortcuts(
+    views = views_without_lungs(
         looks.thumbnails_NTT[rows],
         looks.grays_NG[rows],
-        part[["width", "height", "bytes"]].to_numpy(dtype=np.float64),
+        part[FACTS].to_numpy(dtype=np.float64),
+        [encodings[int(row)] for row in rows] if encodings else (),
+    )
+    shortcuts = find_shortcuts(
+        views,
         (part["label"] == PNEUMONIA).to_numpy().astype(np.int64),
         list(part["patient"].where(part["patient"] != "", part["name"])),
-        [encodings[int(row)] for row in rows] if encodings else (),
     )
     return {
         "shortcuts": {"n": len(rows), "told_by": [asdict(shortcut) for shortcut in shortcuts]},

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_score
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from cxrdiag.data.audit.thumbnails import SIDE
@@ -25,6 +25,10 @@ WARN_FROM = 0.6
 FOLDS = 5
 SAMPLE = 20_000
 """More images than this say nothing more, and take long: so many are drawn."""
+ENCODING = "file mode and quality"
+"""The view that a store does not keep: it is had while the files are read alone."""
+FACTS = ["width", "height", "bytes"]
+"""Columns of a store's records."""
 _RING, _CORNER = SIDE // 16, SIDE * 3 // 16
 
 
@@ -38,24 +42,36 @@ class Shortcut:
 
 
 def find_shortcuts(
-    thumbnails_NTT: NDArray[np.uint8],
-    grays_NG: NDArray[np.float32],
-    facts_NF: NDArray[np.float64],
-    targets_N: NDArray[np.int64],
-    patients: Sequence[str],
-    encodings: Sequence[Encoding] = (),
+    views: dict[str, NDArray[np.floating]], targets_N: NDArray[np.int64], patients: Sequence[str]
 ) -> list[Shortcut]:
-    """Logistic regressions on file facts, on borders and corners, and on the gray levels.
+    """Logistic regressions on each of `views`; `patients` is a name for each image's patient.
 
-    `grays_NG` are shares of gray levels, `facts_NF` width, height and bytes of the files,
-    `patients` a name for each image's patient. Cross-validated, no patient on both sides. Empty
-    where that cannot be, as with fewer than five patients of a class.
+    Cross-validated, no patient on both sides. Empty where that cannot be, as with fewer than five
+    patients of a class.
     """
     names = np.asarray(patients)
     if any(len(set(names[targets_N == label])) < FOLDS for label in (0, 1)):
         return []
+    split = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
+    # Drawn once: with thousands of patients it takes seconds.
+    folds = list(split.split(targets_N, targets_N, names))
+    if any(len(set(targets_N[fold])) < 2 for fold in (part for pair in folds for part in pair)):
+        return []  # patients of very unequal numbers of films
+    return [_measure(name, x, targets_N, folds) for name, x in views.items()]
+
+
+def views_without_lungs(
+    thumbnails_NTT: NDArray[np.uint8],
+    grays_NG: NDArray[np.float32],
+    facts_NF: NDArray[np.float64],
+    encodings: Sequence[Encoding] = (),
+) -> dict[str, NDArray[np.floating]]:
+    """What is known of N images but for the lungs, a row each: file, borders, gray levels.
+
+    `grays_NG` are shares of gray levels, `facts_NF` width, height and bytes of the files.
+    """
     logs = np.log(facts_NF)
-    looked_at = {
+    views: dict[str, NDArray[np.floating]] = {
         "file size and shape": np.c_[logs, logs[:, 0] - logs[:, 1]],
         "borders and corners": thumbnails_NTT[:, borders_and_corners()].astype(np.float32),
         "gray levels": grays_NG,
@@ -63,12 +79,15 @@ def find_shortcuts(
     if encodings:
         modes = np.array([encoding.mode for encoding in encodings])
         coarse = np.array([encoding.coarseness for encoding in encodings])
-        looked_at["file mode and quality"] = np.c_[modes[:, None] == np.unique(modes), coarse]
-    split = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0).split(logs, targets_N, names)
-    folds = list(split)  # drawn once: with thousands of patients it takes seconds
-    if any(len(set(targets_N[fold])) < 2 for fold in (part for pair in folds for part in pair)):
-        return []  # patients of very unequal numbers of films
-    return [_measure(name, x, targets_N, folds) for name, x in looked_at.items()]
+        views[ENCODING] = np.c_[modes[:, None] == np.unique(modes), coarse]
+    return views
+
+
+def linear_model() -> Pipeline:
+    """The logistic regression that tries each view."""
+    return make_pipeline(
+        StandardScaler(), LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000)
+    )
 
 
 def borders_and_corners() -> NDArray[np.bool_]:
@@ -87,9 +106,6 @@ def _measure(
     targets_N: NDArray[np.int64],
     folds: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
 ) -> Shortcut:
-    model = make_pipeline(
-        StandardScaler(), LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000)
-    )
-    aurocs = cross_val_score(model, x_NF, targets_N, cv=folds, scoring="roc_auc")
+    aurocs = cross_val_score(linear_model(), x_NF, targets_N, cv=folds, scoring="roc_auc")
     # Sums in another order on another machine: the store is to come out alike to the byte.
     return Shortcut(name, round(float(aurocs.mean()), 3), round(float(aurocs.std()), 3))

@@ -31,9 +31,10 @@ class Looks:
     """`perceptual_hash`."""
 
 
-def look_at(images_NSS: NDArray[np.uint8]) -> Looks:
-    """Look at each stored square, uint8 (N, S, S), once."""
-    n = len(images_NSS)
+def look_at(images_NSS: NDArray[np.uint8], rows_N: NDArray[np.int64] | None = None) -> Looks:
+    """Look once at each stored square, uint8 (N, S, S), or at those in `rows_N`."""
+    rows_N = np.arange(len(images_NSS)) if rows_N is None else rows_N
+    n = len(rows_N)
     looks = Looks(
         np.empty((n, SIDE, SIDE), np.uint8),
         np.empty((n, GRAYS), np.float32),
@@ -41,7 +42,7 @@ def look_at(images_NSS: NDArray[np.uint8]) -> Looks:
     )
     for start in range(0, n, _CHUNK):
         part = slice(start, start + _CHUNK)
-        images = [Image.fromarray(np.asarray(image_SS)) for image_SS in images_NSS[part]]
+        images = [Image.fromarray(np.asarray(images_NSS[row])) for row in rows_N[part]]
         shrunk = [np.asarray(_shrink(image, _HASHED_SIDE), np.float32) for image in images]
         looks.hashes_N4[part] = perceptual_hash(np.stack(shrunk))
         looks.thumbnails_NTT[part] = [np.asarray(_shrink(image, SIDE)) for image in images]

@@ -1,0 +1,80 @@
+"""95 % intervals: Wilson's for proportions, a bootstrap over patients for everything else.
+
+Two films of one patient are not two independent observations, so the bootstrap draws patients.
+Wilson intervals count each film as independent: a little too narrow where patients have several.
+
+Shapes: N images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+RESAMPLES = 1000
+
+Float1D = NDArray[np.float64]
+Score = Callable[[NDArray[np.bool_], Float1D, Float1D], float]
+"""Of truths, what a model says, and weights, one an image; NaN where it is not defined."""
+
+
+def proportion(name: str, k: int, n: int) -> dict[str, Any]:
+    """`name` is k of n, with its Wilson interval; both are None where n is 0."""
+    if n == 0:
+        return {name: None, f"{name}_ci95": None}
+    interval = binomtest(k, n).proportion_ci(0.95, method="wilson")
+    return {name: k / n, f"{name}_ci95": [float(interval.low), float(interval.high)]}
+
+
+def clusters(predictions: pd.DataFrame) -> NDArray[np.int64]:
+    """A number for each image's patient; an image of unknown patient is its own."""
+    patient = predictions["patient"].where(predictions["patient"] != "", predictions["name"])
+    return np.asarray(pd.factorize(patient)[0], dtype=np.int64)
+
+
+def resamples(
+    truth_N: NDArray[np.bool_], patients_N: NDArray[np.int64], seed: int
+) -> Iterator[Float1D]:
+    """Weights of the images in each bootstrap over patients that draws both classes."""
+    rng = np.random.default_rng(seed)
+    n = int(patients_N.max()) + 1
+    for _ in range(RESAMPLES):
+        # How often each patient was drawn is the weight of all of their images.
+        drawn = np.bincount(rng.integers(n, size=n), minlength=n).astype(np.float64)
+        weights_N = drawn[patients_N]
+        if weights_N[truth_N].any() and weights_N[~truth_N].any():
+            yield weights_N
+
+
+def bootstrapped(
+    name: str,
+    score: Score,
+    truth_N: NDArray[np.bool_],
+    said_N: Float1D,
+    patients_N: NDArray[np.int64],
+    seed: int,
+    *,
+    mirrored: bool = False,
+) -> dict[str, Any]:
+    """The score and the 2.5th and 97.5th percentile of it over resampled patients.
+
+    Both None where there is one class only, or the score is not defined. `mirrored` is for a sum of
+    absolute values, which every resampling inflates: the percentiles are mirrored about the score
+    (the basic bootstrap; Davison and Hinkley 1997, section 5.2), and at least 0.
+    """
+    nothing = {name: None, f"{name}_ci95": None}
+    if truth_N.all() or not truth_N.any():
+        return nothing
+    value = score(truth_N, said_N, np.ones(len(truth_N)))
+    if np.isnan(value):
+        return nothing
+    scores = [score(truth_N, said_N, w_N) for w_N in resamples(truth_N, patients_N, seed)]
+    low, high = np.nanpercentile(scores, [2.5, 97.5])
+    if mirrored:
+        low, high = max(0.0, 2 * value - high), max(0.0, 2 * value - low)
+    return {name: value, f"{name}_ci95": [float(low), float(high)]}
