@@ -239,6 +239,8 @@ def main() -> int:
     parser.add_argument("--only", help="one of the names above")
     arguments = parser.parse_args()
     quick = arguments.quick
+    # A shell starts what runs in its background with Ctrl-C ignored, which a training respects.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     jobs: dict[str, Callable[[Trainings], Counter[str]]] = {
         "kills": lambda t: kills(t, 8 if quick else 200),
         "faults": lambda t: faults(t, quick),
