@@ -17,7 +17,7 @@ import cxrdiag
 from cxrdiag.data.augment import augment
 from cxrdiag.data.phantom.dataset import render
 from cxrdiag.data.resample import resize
-from cxrdiag.model.cam import overlay
+from cxrdiag.model.overlay import overlay
 from cxrdiag.model.probability import probability
 from cxrdiag.training.config import load_recipe
 
@@ -68,12 +68,12 @@ def crops() -> list[tuple[str, Image.Image]]:
 def maps(run: Path) -> list[tuple[str, Image.Image]]:
     """Activation maps over films that the model has not seen."""
     films = [phantom(f, 40 + n) for n, f in enumerate(FINDINGS)]
-    classifier = cxrdiag.load(run).classifier
-    logits, activation_maps = classifier.logits(np.stack(films)), classifier.maps(np.stack(films))
+    answers = cxrdiag.load(run).classifier.answer(np.stack(films), with_maps=True)
+    assert answers.maps_Bhw is not None
     return [
         (f"{finding}: probability {p:.2f}", Image.fromarray(overlay(film, activation)))
         for finding, film, activation, p in zip(
-            FINDINGS, films, activation_maps, probability(logits), strict=True
+            FINDINGS, films, answers.maps_Bhw, probability(answers.logits_B), strict=True
         )
     ]
 

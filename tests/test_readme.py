@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cxrdiag.cli.evaluate import show_metrics
-from cxrdiag.model.classifier import UNCERTAIN
+from cxrdiag.model.info import UNCERTAIN
 from cxrdiag.runs import SHIPPED_FOLDER
 
 ROOT = Path(__file__).parent.parent

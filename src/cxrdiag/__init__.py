@@ -28,17 +28,18 @@ def load(
     *,
     operating_point: str = "balanced",
     force: bool = False,
+    backend: str = "auto",
 ) -> Predictor:
     """Load a trained model: a run folder, or "shipped", the one that comes with the package.
 
     Without a name the newest run under `runs/` of the current folder, or where there is none, the
     shipped model. `operating_point` names the threshold from which a film is called Pneumonia, one
-    of those in model.json; with `force` it answers even where it would abstain. Raises ModelError
-    where the model cannot be used, UsageError for an unknown device or operating point.
+    of those in model.json; with `force` it answers even where it would abstain. `backend` is onnx,
+    torch, or auto: onnx, but for a device other than the processor. Raises ModelError where the
+    model cannot be used, UsageError for an unknown device, backend or operating point.
     """
-    # Inside, so that importing cxrdiag costs no torch.
+    # Inside, so that importing cxrdiag costs nothing.
     from cxrdiag.inference.predictor import Predictor
-    from cxrdiag.model.device import choose_device
     from cxrdiag.runs import find_model
 
-    return Predictor(find_model(run), choose_device(device), operating_point, force)
+    return Predictor(find_model(run), device, operating_point, force, backend)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import math
 import os
 import sys
@@ -16,7 +17,8 @@ from PIL import Image
 import cxrdiag
 from cxrdiag.inference.abstain import LIKE, NOT_A_FILM, UNLIKE
 from cxrdiag.inference.predictor import in_words
-from cxrdiag.model.classifier import Classifier, Detected
+from cxrdiag.model.info import Answers, Detected
+from cxrdiag.model.onnx import OnnxClassifier
 
 RATES = ("sensitivity", "specificity")
 FIELDS = (
@@ -307,14 +309,15 @@ def test_an_operating_point_is_its_threshold(
 def test_only_the_unusual_is_warned_of(
     desk: Path, films: list[Path], cxrdiag_command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    detect = Classifier.detect
+    answer = OnnxClassifier.answer
 
-    def farther(self: Classifier, images: Any) -> Detected:
-        found = detect(self, images)
-        distances_B = np.where(np.arange(len(found.distances_B)) == 1, 1.01, 1.0)
-        return Detected(np.ones_like(found.film_scores_B), distances_B.astype(np.float32))
+    def farther(self: OnnxClassifier, images: Any, **how: Any) -> Answers:
+        found = answer(self, images, **how)
+        distances_B = np.where(np.arange(len(images)) == 1, 1.01, 1.0).astype(np.float32)
+        films_B = np.ones_like(found.detected.film_scores_B)
+        return dataclasses.replace(found, detected=Detected(films_B, distances_B))
 
-    monkeypatch.setattr(Classifier, "detect", farther)
+    monkeypatch.setattr(OnnxClassifier, "answer", farther)
     found = cxrdiag_command("predict", *films[:3], "--json").document["diagnoses"]
     assert [d["warning"] for d in found] == [None, UNLIKE, None]
     assert [d["label"] is None for d in found] == [False] * 3

@@ -16,9 +16,12 @@ from cxrdiag.data.image import read_image
 from cxrdiag.data.store import Store
 from cxrdiag.errors import DataError, ModelError, UsageError
 from cxrdiag.evaluation.evaluate import evaluate
+from cxrdiag.inference.backend import Backend
 from cxrdiag.inference.heatmap import SIDE, write_heatmap
 from cxrdiag.inference.predictor import Diagnosis, Failure, Predictor, expand
-from cxrdiag.model.cam import overlay
+from cxrdiag.model.classifier import Classifier
+from cxrdiag.model.onnx import OnnxClassifier
+from cxrdiag.model.overlay import overlay
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +43,16 @@ def test_a_file_alone_and_in_a_batch(predictor: Predictor, films: list[Path]) ->
     assert len(set(np.round(_probabilities(together), 5))) > 30
 
 
+def _with_threshold(classifier: Backend, threshold: float) -> Backend:
+    assert isinstance(classifier, OnnxClassifier)
+    info = dataclasses.replace(classifier.info, threshold=threshold)
+    return dataclasses.replace(classifier, info=info)
+
+
 def test_the_label_is_pneumonia_from_the_threshold(trained_run: Path, films: list[Path]) -> None:
     predictor = cxrdiag.load(trained_run, device="cpu")
     middle = float(np.median(_probabilities(list(predictor.diagnose_all(films)))))
-    info = dataclasses.replace(predictor.classifier.info, threshold=middle)
-    predictor.classifier = dataclasses.replace(predictor.classifier, info=info)
+    predictor.classifier = _with_threshold(predictor.classifier, middle)
     diagnoses = [predictor.diagnose(film) for film in films]
     assert {d.label for d in diagnoses} == {"Normal", "Pneumonia"}
     for d in diagnoses:
@@ -76,8 +84,7 @@ def test_the_threshold_itself_is_pneumonia(
     p = predictor.diagnose(films[0]).probability
     assert p is not None
     for threshold, label in ((p, "Pneumonia"), (np.nextafter(p, 1), "Normal")):
-        info = dataclasses.replace(predictor.classifier.info, threshold=threshold)
-        classifier = dataclasses.replace(predictor.classifier, info=info)
+        classifier = _with_threshold(predictor.classifier, threshold)
         monkeypatch.setattr(predictor, "classifier", classifier)
         assert predictor.diagnose(films[0]).label == label
 
@@ -194,7 +201,8 @@ def test_a_map_is_drawn_where_it_is_asked_for(
 
 
 def test_numbers_that_make_none_are_refused(own_run: Path, films: list[Path]) -> None:
-    predictor = Predictor(own_run, torch.device("cpu"))
+    predictor = Predictor(own_run, backend="torch")
+    assert isinstance(predictor.classifier, Classifier)
     with torch.no_grad():
         predictor.classifier.network.get_parameter("layer4.1.bn2.weight").fill_(3e38)
     with pytest.raises(ModelError, match="no number") as e:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from cxrdiag.model.cam import class_activation_map, densify, enlarge, unmirror
+from cxrdiag.model.cam import class_activation_map, densify, unmirror
 from cxrdiag.model.resnet import ResNet
 
 
@@ -61,19 +61,6 @@ def test_the_map_shows_where_a_planted_feature_is_and_for_which_side_it_speaks()
 def test_a_half_precision_map_is_computed_in_float() -> None:
     network = ResNet("resnet18").bfloat16()
     assert class_activation_map(network, torch.ones(1, 512, 2, 2).bfloat16()).dtype == torch.float32
-
-
-def test_enlarging_keeps_the_place_and_the_level() -> None:
-    map_Bhw = torch.zeros(2, 4, 4)
-    map_Bhw[0, 1, 2] = 1.0
-    map_Bhw[1] = -3.0
-    large = enlarge(map_Bhw, 64)
-    assert large.shape == (2, 64, 64)
-    row, column = divmod(int(large[0].argmax()), 64)
-    # Cells are 16 pixels apart here, 8 of the input. Cell (1, 2) looks from the input's pixel
-    # (8, 16), which has become rows 16 and 17 and columns 32 and 33.
-    assert (row, column) in {(r, c) for r in (16, 17) for c in (32, 33)}
-    torch.testing.assert_close(large[1], torch.full((64, 64), -3.0))
 
 
 @pytest.mark.parametrize("size", [64, 96, 100, 128])

@@ -18,9 +18,9 @@ from torch import Tensor
 
 from cxrdiag.errors import ModelError
 from cxrdiag.model.checkpoint import halved, load_model, save_model
-from cxrdiag.model.classifier import DEFAULT_POINT, UNCERTAIN, ModelInfo, OperatingPoint
 from cxrdiag.model.detector import Detector
 from cxrdiag.model.device import to_device
+from cxrdiag.model.info import DEFAULT_POINT, UNCERTAIN, ModelInfo, OperatingPoint
 from cxrdiag.model.resnet import ResNet
 
 CPU = torch.device("cpu")

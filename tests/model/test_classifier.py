@@ -13,8 +13,9 @@ from PIL import Image
 
 from cxrdiag.data.resample import resize
 from cxrdiag.model.cam import unmirror
-from cxrdiag.model.classifier import Classifier, ModelInfo, normalise
+from cxrdiag.model.classifier import Classifier, normalise
 from cxrdiag.model.device import to_device
+from cxrdiag.model.info import ModelInfo
 from cxrdiag.model.resnet import ResNet
 
 CPU = torch.device("cpu")

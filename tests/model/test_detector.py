@@ -9,6 +9,7 @@ from scipy.spatial.distance import mahalanobis
 
 from cxrdiag.model.detector import Detector, detector_features
 from cxrdiag.model.resnet import ResNet
+from cxrdiag.model.weights import detector_shapes
 
 
 def test_a_score_is_a_weighted_sum_and_a_bias() -> None:
@@ -70,5 +71,5 @@ def test_the_last_stage_is_what_features_gives() -> None:
         torch.zeros(3, pooled.shape[1]),
         torch.ones(()),
     )
-    assert detector.fits(network)
-    assert not detector.fits(ResNet("resnet50", width=16))
+    shapes = {name: tuple(tensor.shape) for name, tensor in vars(detector).items()}
+    assert shapes == detector_shapes("resnet50", 8, directions=3)

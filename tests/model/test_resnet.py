@@ -7,7 +7,8 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from cxrdiag.model.resnet import ARCHITECTURES, BasicBlock, Bottleneck, ResNet
+from cxrdiag.model.info import ARCHITECTURES
+from cxrdiag.model.resnet import BasicBlock, Bottleneck, ResNet
 
 PUBLISHED_PARAMETERS = {
     "resnet18": 11_689_512,

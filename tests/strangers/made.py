@@ -12,9 +12,9 @@ from typing import Any
 import torch
 
 from cxrdiag.model.checkpoint import halved, save_model
-from cxrdiag.model.classifier import DEFAULT_POINT, UNCERTAIN, ModelInfo, OperatingPoint
 from cxrdiag.model.detector import Detector
 from cxrdiag.model.device import to_device
+from cxrdiag.model.info import DEFAULT_POINT, UNCERTAIN, ModelInfo, OperatingPoint
 from cxrdiag.model.resnet import ResNet
 from cxrdiag.training.config import load_recipe
 from cxrdiag.training.history import Epoch, write_history

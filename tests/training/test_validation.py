@@ -21,7 +21,8 @@ from cxrdiag.data.store import COLUMNS, Store
 from cxrdiag.errors import TrainingError
 from cxrdiag.evaluation.calibration import fit_temperature
 from cxrdiag.evaluation.threshold import choose_threshold
-from cxrdiag.model.classifier import Classifier, ModelInfo
+from cxrdiag.model.classifier import Classifier
+from cxrdiag.model.info import ModelInfo
 from cxrdiag.training.validation import Validation
 
 CPU = torch.device("cpu")

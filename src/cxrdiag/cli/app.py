@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from cxrdiag import __version__
-from cxrdiag.cli import audit, compare, demo, evaluate, models, predict, prepare, train
+from cxrdiag.cli import audit, compare, demo, evaluate, export, models, predict, prepare, train
 from cxrdiag.errors import CxrdiagError
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("predict")(predict.predict)
+app.command("export")(export.export)
 app.command("models")(models.models)
 app.command("demo")(demo.demo)
 

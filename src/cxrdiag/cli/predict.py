@@ -40,6 +40,13 @@ def predict(
         bool, typer.Option("--anonymous", help="Call files by a hash of what is in them.")
     ] = False,
     device: Device = "auto",
+    backend: Annotated[
+        str,
+        typer.Option(
+            help="onnx starts soon and computes on the processor, torch is for GPUs; auto is onnx "
+            "unless --device names a GPU."
+        ),
+    ] = "auto",
     json: Json = False,
 ) -> None:
     """Diagnose chest X-rays. Not a medical device, not for diagnosis of patients.
@@ -56,7 +63,9 @@ def predict(
 
     if csv_file is not None:
         refuse_folder(csv_file)  # before the work, not after it
-    predictor = cxrdiag.load(run, device, operating_point=operating_point, force=force)
+    predictor = cxrdiag.load(
+        run, device, operating_point=operating_point, force=force, backend=backend
+    )
     model = model_name(predictor.model)
     paths = expand(files, heatmap)
     if csv_file is not None:
@@ -98,7 +107,7 @@ def _print_document(
 ) -> None:
     from cxrdiag import __version__
     from cxrdiag.cli.console import print_json
-    from cxrdiag.model.classifier import NOTICE
+    from cxrdiag.model.info import NOTICE
 
     print_json(
         {
@@ -116,7 +125,7 @@ def _print_people(diagnoses: Sequence[Diagnosis], failures: Sequence[Failure], m
 
     from cxrdiag.cli.console import err, out, table
     from cxrdiag.inference.predictor import in_words
-    from cxrdiag.model.classifier import NOTICE
+    from cxrdiag.model.info import NOTICE
 
     if len(diagnoses) == 1 and not failures:
         out.print(Panel(_card(diagnoses[0], model), expand=False))
@@ -191,7 +200,7 @@ def _card(diagnosis: Diagnosis, model: str) -> str:
 def _csv(results: Sequence[Diagnosis | Failure]) -> str:
     """One row a file, in order; a file that could not be read has a code and a message only."""
     from cxrdiag.inference.predictor import Diagnosis, Failure
-    from cxrdiag.model.classifier import NOTICE
+    from cxrdiag.model.info import NOTICE
 
     fields = [*dataclasses.fields(Diagnosis), *dataclasses.fields(Failure)]
     names = dict.fromkeys(field.name for field in fields)

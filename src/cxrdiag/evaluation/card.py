@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from cxrdiag.evaluation.metrics import NAMES
-from cxrdiag.model.classifier import NOTICE, ModelInfo
+from cxrdiag.model.info import NOTICE, ModelInfo
 from cxrdiag.model.probability import at_prevalence
 
 _ONE = "One pass gives one logit."

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from cxrdiag.data.store import SPLITS, Store
-from cxrdiag.model.classifier import ModelInfo
+from cxrdiag.model.info import ModelInfo
 
 ITEMS = (
     (1, "Title or abstract", "says that artificial intelligence is used, and of which kind"),

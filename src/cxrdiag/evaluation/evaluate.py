@@ -24,7 +24,7 @@ from cxrdiag.evaluation.report import Evaluated, write_report
 from cxrdiag.evaluation.shortcuts import shortcut_metrics
 from cxrdiag.files import write_file, write_json
 from cxrdiag.model.checkpoint import load_model
-from cxrdiag.model.classifier import DEFAULT_POINT, NOTICE, check_finite
+from cxrdiag.model.info import DEFAULT_POINT, NOTICE, check_finite
 from cxrdiag.model.probability import probability
 from cxrdiag.runs import INFO, model_name, of_split
 

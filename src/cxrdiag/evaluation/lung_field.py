@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from cxrdiag.model.cam import enlarge
+from cxrdiag.model.overlay import enlarge
 
 _SMOOTH, _WIDE = 1 / 85, 1 / 6.4
 """Deviations of the two blurs, in sides: what is darker than its surroundings, ribs left out."""
@@ -60,7 +59,7 @@ def shares_inside(
     maps_Bhw: NDArray[np.float32], field_SS: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """For each map what share of its positive mass lies in the field (B,); NaN where none is."""
-    mass_BSS = enlarge(torch.from_numpy(maps_Bhw), len(field_SS)).clamp(min=0).double().numpy()
+    mass_BSS = np.maximum(enlarge(maps_Bhw, len(field_SS)), 0).astype(np.float64)
     inside_B, all_B = mass_BSS[:, field_SS].sum(axis=1), mass_BSS.sum(axis=(1, 2))
     shares_B: NDArray[np.float64] = np.full(len(all_B), np.nan)
     np.divide(inside_B, all_B, out=shares_B, where=all_B > 0)

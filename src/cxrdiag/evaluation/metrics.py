@@ -16,7 +16,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_s
 from cxrdiag.data.kaggle import NORMAL, PNEUMONIA
 from cxrdiag.evaluation.calibration import expected_calibration_error, weights_at
 from cxrdiag.evaluation.intervals import Float1D, Score, bootstrapped, clusters, proportion
-from cxrdiag.model.classifier import ModelInfo
+from cxrdiag.model.info import ModelInfo
 from cxrdiag.model.probability import probability
 
 NAMES = {

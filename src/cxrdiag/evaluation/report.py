@@ -31,8 +31,9 @@ from cxrdiag.evaluation.lung_field import lung_field, shares_inside
 from cxrdiag.evaluation.metrics import NAMES, PREVALENCES
 from cxrdiag.evaluation.published import OFFICIAL, PUBLISHED
 from cxrdiag.files import read_json, write_text
-from cxrdiag.model.cam import overlay
-from cxrdiag.model.classifier import NOTICE, Classifier
+from cxrdiag.model.classifier import Classifier
+from cxrdiag.model.info import NOTICE
+from cxrdiag.model.overlay import overlay
 
 _SHOWN = 8
 """Films of each kind of error, at most."""

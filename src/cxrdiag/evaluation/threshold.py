@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_curve
 
-from cxrdiag.model.classifier import OperatingPoint
+from cxrdiag.model.info import OperatingPoint
 from cxrdiag.model.probability import probability
 
 RATES = (0.90, 0.95, 0.98)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrdiag.model.classifier import Classifier
+from cxrdiag.inference.backend import Backend
 
 LIKE = (
     "no sign that it is unlike the films of training, which cannot be told for sure: some films of "
@@ -32,7 +32,7 @@ _SURE = 1.0
 """Score from which a remedy is told: more than just passing."""
 
 
-def why_not(classifier: Classifier, image_SS: NDArray[np.uint8]) -> str:
+def why_not(classifier: Backend, image_SS: NDArray[np.uint8]) -> str:
     """The reason for which a decoded square is refused.
 
     Where it would look like a film after a turn, or with black and white exchanged, that is said.
@@ -40,7 +40,7 @@ def why_not(classifier: Classifier, image_SS: NDArray[np.uint8]) -> str:
     if image_SS.min() == image_SS.max():
         return f"{NOT_A_FILM}: it is blank"
     mended = np.stack([mend(image_SS) for mend in _REMEDIES.values()])
-    scores = classifier.detect(mended).film_scores_B
+    scores = classifier.answer(mended).detected.film_scores_B
     best = int(scores.argmax())
     if scores[best] < _SURE:
         return NOT_A_FILM

@@ -10,8 +10,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from cxrdiag.data.image import read_bytes, read_picture
 from cxrdiag.files import write_file
-from cxrdiag.model.cam import overlay
-from cxrdiag.model.classifier import NOTICE
+from cxrdiag.model.info import NOTICE
+from cxrdiag.model.overlay import overlay
 
 SIDE = 512
 """The longer side of the picture in pixels."""

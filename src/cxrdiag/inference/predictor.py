@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from cxrdiag.data.find import find_images
@@ -20,9 +19,9 @@ from cxrdiag.data.image import read_bytes, read_image
 from cxrdiag.data.kaggle import NORMAL, PNEUMONIA
 from cxrdiag.errors import DataError
 from cxrdiag.inference.abstain import UNLIKE, why_not
+from cxrdiag.inference.backend import load_backend
 from cxrdiag.inference.heatmap import write_heatmap
-from cxrdiag.model.checkpoint import load_model
-from cxrdiag.model.classifier import DEFAULT_POINT, NOTICE, check_finite
+from cxrdiag.model.info import DEFAULT_POINT, NOTICE, check_finite
 from cxrdiag.model.probability import probability
 
 _BATCH = 32
@@ -77,19 +76,21 @@ class Predictor:
     def __init__(
         self,
         model: Path,
-        device: torch.device,
+        device: str = "auto",
         operating_point: str = DEFAULT_POINT,
         force: bool = False,
+        backend: str = "auto",
     ) -> None:
         """Load the model folder `model`, to call films at one of its operating points.
 
-        With `force` it answers whatever a picture shows. Raises ModelError where the model cannot
-        be used, UsageError for an operating point that it does not have.
+        `device` and `backend` as of `load_backend`. With `force` it answers whatever a picture
+        shows. Raises ModelError where the model cannot be used, UsageError for an operating point
+        that it does not have, and for an unknown device or backend.
         """
         self.model = model
         self.force = force
         self.operating_point = operating_point
-        self.classifier = load_model(model, device).at(operating_point)
+        self.classifier = load_backend(model, device, backend).at(operating_point)
 
     def diagnose(self, path: Path | str, heatmap: Path | None = None) -> Diagnosis:
         """Diagnose one file, and draw its activation map to the PNG `heatmap` if given.
@@ -154,11 +155,11 @@ class Predictor:
         self, paths: Sequence[Path], images_BSS: NDArray[np.uint8], heatmaps: Sequence[Path | None]
     ) -> list[Diagnosis]:
         info = self.classifier.info
-        detected = self.classifier.detect(images_BSS)
-        logits_B = self.classifier.logits(images_BSS)
+        answers = self.classifier.answer(images_BSS, with_maps=any(heatmaps))
+        logits_B, detected = answers.logits_B, answers.detected
         check_finite(logits_B, detected.film_scores_B, detected.distances_B)
         probabilities_B = probability(logits_B, info.temperature)
-        maps = self.classifier.maps(images_BSS) if any(heatmaps) else [None] * len(paths)
+        maps = [None] * len(paths) if answers.maps_Bhw is None else answers.maps_Bhw
         diagnoses = []
         for i, (path, map_hw, heatmap) in enumerate(zip(paths, maps, heatmaps, strict=True)):
             is_film = bool(detected.film_scores_B[i] >= 0)

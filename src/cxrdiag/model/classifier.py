@@ -5,8 +5,7 @@ Shapes: B batch, S side of a decoded square, R side of the network's input, h an
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,98 +14,12 @@ from torch import Tensor
 
 from cxrdiag.data.batches import Split
 from cxrdiag.data.resample import resize
-from cxrdiag.errors import ModelError, UsageError
 from cxrdiag.model.cam import class_activation_map, densify, unmirror
 from cxrdiag.model.detector import Detector, detector_features
+from cxrdiag.model.info import Answers, Detected, ModelInfo
 from cxrdiag.model.resnet import ResNet
 
 _BATCH = 128
-NOTICE = "For research and education. Not a medical device, not for diagnosis."
-
-
-DEFAULT_POINT = "balanced"
-UNCERTAIN = ("sensitivity=0.98", "specificity=0.98")
-"""The operating points between which an answer is called uncertain."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class OperatingPoint:
-    """A threshold, and how it did on the shifted copies of the validation films that chose it."""
-
-    threshold: float
-    """Probability from which an image is called Pneumonia."""
-    sensitivity: float
-    specificity: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelInfo:
-    """`model.json`: what rebuilds a classifier from its weights, and where it came from."""
-
-    arch: str
-    """One of cxrdiag.model.resnet.ARCHITECTURES."""
-    width: int
-    """Channels of its first stage."""
-    image_size: int
-    """Side in pixels of the decoded square (`image.decode`)."""
-    resolution: int
-    """Side in pixels of the network's input."""
-    mean: float
-    """Subtracted from pixels in 0 to 1."""
-    std: float
-    """Divides them then."""
-    threshold: float
-    """That of DEFAULT_POINT."""
-    operating_points: dict[str, OperatingPoint] = field(default_factory=dict)
-    """All of `evaluation.threshold`, by name; none while it is trained."""
-    mirror: bool = False
-    """Whether the answer is the mean logit of a film and of its mirror image."""
-    temperature: float = 1.0
-    """Divides logits before the sigmoid; fitted on shifted validation."""
-    prevalence: float = 0.5
-    """Share of pneumonia among films for which the probability holds."""
-    recipe: str = ""
-    seed: int = 0
-    epoch: int = 0
-    """The epoch whose weights these are, from 1; the one of highest AUROC on shifted validation."""
-    data_fingerprint: str = ""
-    """Of the store it was trained on."""
-    cxrdiag_version: str = ""
-    notice: str = NOTICE
-
-    def at(self, name: str) -> OperatingPoint:
-        """The operating point of that name. Raises UsageError where the model has none such."""
-        if name not in self.operating_points:
-            raise UsageError(
-                f"the model has no operating point {name!r}",
-                hint=f"one of {', '.join(self.operating_points)}",
-                code="unknown_operating_point",
-            )
-        return self.operating_points[name]
-
-    def uncertain_range(self, threshold: float) -> tuple[float, float]:
-        """From which probability, and below which, a film lies where both kinds are found.
-
-        It holds `threshold`. Of the validation films that chose the operating points, 2 % of the
-        pneumonias lie below it and 2 % of the normal films above.
-        """
-        low, high = (self.operating_points[name].threshold for name in UNCERTAIN)
-        return min(low, threshold), max(high, threshold)
-
-    def is_uncertain(self, probability: float, threshold: float) -> bool:
-        """Whether it lies in `uncertain_range`."""
-        low, high = self.uncertain_range(threshold)
-        return low <= probability < high
-
-
-@dataclass(frozen=True)
-class Detected:
-    """What a detector says of B pictures."""
-
-    film_scores_B: NDArray[np.float32]
-    """From 0 on it looks like an upright frontal chest X-ray."""
-    distances_B: NDArray[np.float32]
-    """Beyond 1 it is unlike nearly all films of training."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +39,11 @@ class Classifier:
         """
         threshold = self.info.at(operating_point).threshold
         return replace(self, info=replace(self.info, threshold=threshold))
+
+    def answer(self, images_BSS: NDArray[np.uint8], *, with_maps: bool = False) -> Answers:
+        """All that is to be said of decoded squares, uint8 (B, S, S)."""
+        maps_Bhw = self.maps(images_BSS) if with_maps else None
+        return Answers(self.logits(images_BSS), self.detect(images_BSS), maps_Bhw)
 
     def logits(self, images_BSS: NDArray[np.uint8] | Tensor) -> NDArray[np.float32]:
         """Logits (B,) of decoded squares, uint8 (B, S, S); positive speaks for pneumonia."""
@@ -188,14 +106,6 @@ class Classifier:
             # A store's images are read-only, which torch warns about though nothing is written.
             images_BSS = torch.from_numpy(np.require(images_BSS, requirements=["C", "W"]))
         return resize(images_BSS.to(self.device), self.info.resolution)
-
-
-def check_finite(*arrays: NDArray[np.floating[Any]]) -> None:
-    """Raise ModelError where weights, all of them numbers, make of a picture what is none."""
-    if not all(np.isfinite(array).all() for array in arrays):
-        raise ModelError(
-            "the answer to a picture is no number", hint="train again", code="non_finite_weights"
-        )
 
 
 def normalise(x_B1RR: Tensor, mean: float, std: float) -> Tensor:

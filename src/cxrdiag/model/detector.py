@@ -16,9 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cxrdiag.model.resnet import ResNet
-
-_GRID = 4
-"""Parts of a picture along each side."""
+from cxrdiag.model.weights import GRID
 
 
 @dataclass(frozen=True)
@@ -47,13 +45,6 @@ class Detector:
         within_BK = centred_BG @ self.directions_KG.T
         return centred_BG.square().sum(dim=1) / self.noise - within_BK.square().sum(dim=1)
 
-    def fits(self, network: ResNet) -> bool:
-        """Whether its tensors have the shapes that the network's features ask for."""
-        _, second, third, last = network.stage_channels
-        shapes = [tuple(tensor.shape) for tensor in vars(self).values()]
-        k = len(self.directions_KG)
-        return shapes == [(_GRID**2 * (second + third),), (), (last,), (k, last), ()]
-
     def to(self, device: torch.device) -> Detector:
         """The same on another device."""
         return Detector(**{name: tensor.to(device) for name, tensor in vars(self).items()})
@@ -62,5 +53,5 @@ class Detector:
 def detector_features(network: ResNet, x_B1RR: Tensor) -> tuple[Tensor, Tensor]:
     """Means of the second and third stage in 4 x 4 parts (B, F), and of the last stage (B, G)."""
     _, second, third, last = network.stages(x_B1RR)
-    grids = [F.adaptive_avg_pool2d(maps.float(), _GRID).flatten(1) for maps in (second, third)]
+    grids = [F.adaptive_avg_pool2d(maps.float(), GRID).flatten(1) for maps in (second, third)]
     return torch.cat(grids, dim=1), last.float().mean(dim=(2, 3))

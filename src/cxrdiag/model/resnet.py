@@ -14,6 +14,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from cxrdiag.model.info import ARCHITECTURES
+
 
 def _conv(n_in: int, n_out: int, kernel: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(n_in, n_out, kernel, stride, padding=kernel // 2, bias=False)
@@ -72,16 +74,6 @@ class Bottleneck(nn.Module):
         return torch.relu(y + (x if self.downsample is None else self.downsample(x)))
 
 
-ARCHITECTURES: dict[str, tuple[type[BasicBlock | Bottleneck], tuple[int, int, int, int]]] = {
-    "resnet18": (BasicBlock, (2, 2, 2, 2)),
-    "resnet34": (BasicBlock, (3, 4, 6, 3)),
-    "resnet50": (Bottleneck, (3, 4, 6, 3)),
-    "resnet101": (Bottleneck, (3, 4, 23, 3)),
-    "resnet152": (Bottleneck, (3, 8, 36, 3)),
-}
-"""Block and number of blocks in each of the four stages (table 1 of the paper)."""
-
-
 class ResNet(nn.Module):
     """A network of table 1 of the paper, `arch` one of ARCHITECTURES.
 
@@ -94,7 +86,8 @@ class ResNet(nn.Module):
         self, arch: str = "resnet18", n_channels: int = 1, n_outputs: int = 1, width: int = 64
     ) -> None:
         super().__init__()
-        block, depths = ARCHITECTURES[arch]
+        is_bottleneck, depths = ARCHITECTURES[arch]
+        block = Bottleneck if is_bottleneck else BasicBlock
         widths = [width, 2 * width, 4 * width, 8 * width]
         n_out = [w * block.expansion for w in widths]
         self.conv1 = _conv(n_channels, width, 7, stride=2)

@@ -16,8 +16,9 @@ from torch import Tensor
 from cxrdiag.data.augment import augment
 from cxrdiag.data.batches import Split, cut
 from cxrdiag.data.resample import resize
-from cxrdiag.model.classifier import Classifier, ModelInfo, normalise
+from cxrdiag.model.classifier import Classifier, normalise
 from cxrdiag.model.device import autocast
+from cxrdiag.model.info import ModelInfo
 from cxrdiag.training.config import Recipe
 from cxrdiag.training.gradients import Gradients
 from cxrdiag.training.history import Epoch

@@ -15,7 +15,9 @@ from torch import Tensor
 
 from cxrdiag.errors import ModelError
 from cxrdiag.files import DAMAGED, write_file
-from cxrdiag.model.checkpoint import in_one_line, open_weights, plain
+from cxrdiag.model.checkpoint import plain
+from cxrdiag.model.info import in_one_line
+from cxrdiag.model.weights import open_weights
 from cxrdiag.runs import RESUME
 
 VERSION = 3

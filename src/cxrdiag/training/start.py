@@ -18,8 +18,10 @@ from torch import Tensor
 from cxrdiag import runs
 from cxrdiag.errors import ModelError, UsageError
 from cxrdiag.files import write_file
-from cxrdiag.model.checkpoint import in_one_line, load_model, open_weights
+from cxrdiag.model.checkpoint import load_model
+from cxrdiag.model.info import in_one_line
 from cxrdiag.model.resnet import ResNet
+from cxrdiag.model.weights import open_weights
 from cxrdiag.training.config import ModelConfig, Recipe
 
 _HUB = "https://huggingface.co/timm"

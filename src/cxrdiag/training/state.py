@@ -13,7 +13,7 @@ from torch import Tensor
 
 from cxrdiag.errors import ModelError, TrainingError
 from cxrdiag.files import DAMAGED
-from cxrdiag.model.checkpoint import in_one_line
+from cxrdiag.model.info import in_one_line
 from cxrdiag.model.resnet import ResNet
 from cxrdiag.training.history import Epoch
 from cxrdiag.training.resume import load_resume, save_resume

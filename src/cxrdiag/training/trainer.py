@@ -15,9 +15,10 @@ from cxrdiag.data.batches import Split
 from cxrdiag.data.store import Store
 from cxrdiag.errors import DataError, TrainingError, UsageError
 from cxrdiag.files import held, remove_strays, write_json, write_text
-from cxrdiag.model.checkpoint import halved, is_too_large, load_model, save_model
-from cxrdiag.model.classifier import Classifier, ModelInfo
+from cxrdiag.model.checkpoint import halved, load_model, save_model
+from cxrdiag.model.classifier import Classifier
 from cxrdiag.model.device import number_format, to_device
+from cxrdiag.model.info import ModelInfo, is_too_large
 from cxrdiag.model.resnet import ResNet
 from cxrdiag.runs import RESUME, discard, is_finished, is_interrupted
 from cxrdiag.training.config import Recipe, dump_recipe

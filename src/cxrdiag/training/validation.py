@@ -22,7 +22,8 @@ from cxrdiag.data.shifts import draw_ways, shift_films
 from cxrdiag.errors import TrainingError
 from cxrdiag.evaluation.calibration import fit_temperature
 from cxrdiag.evaluation.threshold import choose_operating_points
-from cxrdiag.model.classifier import Classifier, ModelInfo
+from cxrdiag.model.classifier import Classifier
+from cxrdiag.model.info import ModelInfo
 from cxrdiag.training.optimisation import class_weights, loss_function
 
 _COPIES = 3

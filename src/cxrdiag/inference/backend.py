@@ -1,0 +1,58 @@
+"""What computes the answers: ONNX Runtime, which starts soon, or torch, which knows GPUs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrdiag.errors import UsageError
+from cxrdiag.model.info import Answers, ModelInfo
+
+BACKENDS = ("auto", "onnx", "torch")
+_ON_THE_PROCESSOR = ("auto", "cpu")
+
+
+class Backend(Protocol):
+    """A loaded model: `Classifier` or `OnnxClassifier`."""
+
+    @property
+    def info(self) -> ModelInfo:
+        """What its model.json says."""
+
+    def at(self, operating_point: str) -> Self:
+        """The same at another threshold of its own."""
+
+    def answer(self, images_BSS: NDArray[np.uint8], *, with_maps: bool = False) -> Answers:
+        """All that is to be said of decoded squares, uint8 (B, S, S)."""
+
+
+def load_backend(model: Path, device: str = "auto", backend: str = "auto") -> Backend:
+    """Load a model folder to compute with `backend`: `onnx`, `torch` or `auto`.
+
+    `auto` is onnx, but for a `device` other than the processor. Raises ModelError where the model
+    cannot be used, UsageError for an unknown backend or device, or an onnx that is to use a GPU.
+    """
+    if backend not in BACKENDS:
+        raise UsageError(
+            f"unknown backend {backend!r}",
+            hint=f"one of {', '.join(BACKENDS)}",
+            code="unknown_backend",
+        )
+    if backend == "onnx" and device not in _ON_THE_PROCESSOR:
+        raise UsageError(
+            f"the backend onnx does not compute on {device!r}",
+            hint="use --backend torch, or --device cpu",
+            code="no_device",
+        )
+    if backend == "torch" or device not in _ON_THE_PROCESSOR:
+        # Inside, so that nobody waits for torch who does not need it.
+        from cxrdiag.model.checkpoint import load_model
+        from cxrdiag.model.device import choose_device
+
+        return load_model(model, choose_device(device))
+    from cxrdiag.model.onnx import load_onnx
+
+    return load_onnx(model)

@@ -1,0 +1,62 @@
+"""A classifier run by ONNX Runtime on the processor: the answers of `Classifier`, without torch.
+
+To import torch takes longer than to answer for a film.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from cxrdiag.model.graph import build_graph
+from cxrdiag.model.info import Answers, Detected, ModelInfo
+from cxrdiag.model.weights import read_weights
+
+_ERRORS_ALONE = 3
+_AT_ONCE, _MOST = 32, 2**24
+"""Pictures, and width of the network times pixels: more at once are no faster, and take memory."""
+
+
+@dataclass(frozen=True)
+class OnnxClassifier:
+    """A session on the graph of a model folder, and its ModelInfo."""
+
+    session: onnxruntime.InferenceSession
+    info: ModelInfo
+
+    def at(self, operating_point: str) -> OnnxClassifier:
+        """As `Classifier.at`."""
+        threshold = self.info.at(operating_point).threshold
+        return replace(self, info=replace(self.info, threshold=threshold))
+
+    def answer(self, images_BSS: NDArray[np.uint8], *, with_maps: bool = False) -> Answers:
+        """All that is to be said of decoded squares, uint8 (B, S, S)."""
+        asked, info = np.array(with_maps), self.info
+        step = max(1, min(_AT_ONCE, _MOST // (info.width * info.resolution**2)))
+        parts = [
+            self.session.run(None, {"images": images_BSS[i : i + step], "with_maps": asked})
+            for i in range(0, len(images_BSS), step)
+        ]
+        logits_B, film_scores_B, distances_B, maps_Bhw = map(
+            np.concatenate, zip(*parts, strict=True)
+        )
+        return Answers(
+            logits_B, Detected(film_scores_B, distances_B), maps_Bhw if with_maps else None
+        )
+
+
+def load_onnx(folder: Path) -> OnnxClassifier:
+    """Rebuild the classifier of a model folder.
+
+    The graph is built anew from weights that were checked: one from a stranger is never run.
+    Raises ModelError where it cannot be trusted, or is too large for ONNX.
+    """
+    info, weights = read_weights(folder)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _ERRORS_ALONE
+    graph = build_graph(weights, info).SerializeToString()
+    return OnnxClassifier(onnxruntime.InferenceSession(graph, options), info)
