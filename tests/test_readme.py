@@ -51,6 +51,18 @@ def test_the_evaluation_of_the_shipped_model_is_that_of_its_metrics(
         assert line in README
 
 
+def test_where_it_fails_is_what_was_measured():
+    metrics = json.loads((SHIPPED_FOLDER / "metrics.json").read_text(encoding="utf-8"))
+    worse, better = (metrics["specificity_by_series"][name] for name in ("NORMAL2-IM", "IM"))
+    false_alarms = round(worse["n"] * (1 - worse["specificity"]))
+    assert (false_alarms, better["specificity"]) == (metrics["false_positives"], 1)
+    said = " ".join(README.split())
+    assert f"All {false_alarms} false alarms are among the {worse['n']} normal test films" in said
+    assert f"(specificity {worse['specificity']:.3f} and 1.000)" in said
+    border = metrics["shortcuts"]["borders and corners"]["auroc"]
+    assert f"and of test with {border:.2f}" in said
+
+
 def test_what_is_said_of_refusing_is_what_was_measured():
     found = json.loads((ROOT / "benchmarks" / "results" / "refusal.json").read_text())
     others, films = found["others_refused"], found["films_refused"]

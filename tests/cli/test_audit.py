@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from cxrdiag.data.prepare import prepare
-from cxrdiag.data.store import Store
+from cxrdiag.data.store import Store, open_store
 
 
 def test_it_shows_what_prepare_found(small_store: Store, cxrdiag_command) -> None:
@@ -18,20 +18,28 @@ def test_it_shows_what_prepare_found(small_store: Store, cxrdiag_command) -> Non
     findings = dict(small_store.info["findings"])
     audit = findings.pop("audit")
     store = str(small_store.path)
-    assert outcome.document == {"store": store, **findings, **audit, "network_val_auroc": None}
+    assert outcome.document == {"store": store, **findings, **audit, "network_on_val": None}
 
 
 def test_a_network_is_held_against_the_shortcuts(
     small_store: Store, trained_run: Path, cxrdiag_command
 ) -> None:
     arguments = ("audit", "--data", small_store.path, "--run", trained_run)
-    auroc = cxrdiag_command(*arguments, "--json").document["network_val_auroc"]
+    found = cxrdiag_command(*arguments, "--json").document["network_on_val"]
     history = pd.read_csv(trained_run / "history.csv").set_index("epoch")
     kept = json.loads((trained_run / "model.json").read_text())["epoch"]
-    assert auroc == pytest.approx(history["val_auroc"][kept], abs=0.01)
-    assert (
-        f"│ the network, on validation │         {auroc:.3f} │" in cxrdiag_command(*arguments).out
-    )
+    assert found["auroc"] == pytest.approx(history["val_auroc"][kept], abs=0.01)
+    low, high = found["auroc_ci95"]
+    shown = f"the network, on validation │ {found['auroc']:.3f} ({low:.3f} to {high:.3f})"
+    assert shown in cxrdiag_command(*arguments).out
+
+
+def test_a_network_of_another_size_is_not(
+    phantoms: Path, trained_run: Path, tmp_path: Path, cxrdiag_command
+) -> None:
+    prepare(phantoms, tmp_path / "store", size=48)
+    outcome = cxrdiag_command("audit", "--data", tmp_path / "store", "--run", trained_run)
+    assert (outcome.code, "prepare it with --size 64" in outcome.err) == (3, True)
 
 
 def test_it_seeks_where_prepare_did_not(
@@ -44,6 +52,12 @@ def test_it_seeks_where_prepare_did_not(
     assert of_files["name"] == "file mode and quality"  # of files, which are not looked at again
     expected = {**expected, "shortcuts": {**expected["shortcuts"], "told_by": of_pictures}}
     assert {key: outcome.document[key] for key in expected} == expected
+    # Kept, so that a report has them; and prepare takes the store for no newer than it was.
+    before = (tmp_path / "store" / "store.json").stat().st_mtime_ns
+    assert open_store(tmp_path / "store").info["findings"]["audit"] == expected
+    again = cxrdiag_command("audit", "--data", tmp_path / "store", "--json")
+    assert again.document == outcome.document
+    assert (tmp_path / "store" / "store.json").stat().st_mtime_ns == before
 
 
 def test_tables_and_warning(small_store: Store, cxrdiag_command) -> None:

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from scipy.stats import spearmanr
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
@@ -173,7 +174,14 @@ def test_shortcuts_are_fitted_to_train_and_asked_about_test(
     model = LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000)
     said = model.fit((x[~test] - mean) / sd, truth[~test]).decision_function((x[test] - mean) / sd)
     told = evaluate(own_run, small_store, "test", CPU)["shortcuts"]
-    assert told["file size and shape"]["auroc"] == pytest.approx(roc_auc_score(truth[test], said))
+    found = told["file size and shape"]
+    assert found["auroc"] == pytest.approx(roc_auc_score(truth[test], said))
+    logits = _read_predictions(own_run / "predictions.csv")["logit"].to_numpy()
+    for name, mine in (("normal", ~truth[test]), ("pneumonia", truth[test])):
+        expected = spearmanr(said[mine], logits[mine]).statistic
+        assert found[f"lean_{name}"] == pytest.approx(expected, abs=1e-6)
+        low, high = found[f"lean_{name}_ci95"]
+        assert low < found[f"lean_{name}"] < high
     assert told.keys() == {"file size and shape", "borders and corners", "gray levels"}
     assert evaluate(own_run, small_store, "val", CPU)["shortcuts"] == {}
 
@@ -190,7 +198,7 @@ def test_operating_points_and_certainty_are_counted(own_run: Path, small_store: 
         assert found["sensitivity"] == pytest.approx((p[truth] >= point["threshold"]).mean())
         assert found["specificity"] == pytest.approx((p[~truth] < point["threshold"]).mean())
     ends = [model["operating_points"][f"{r}=0.98"]["threshold"] for r in RATES]
-    low, high = min(ends[0], model["threshold"]), max(ends[1], model["threshold"])
+    low, high = min(*ends, model["threshold"]), max(*ends, model["threshold"])
     uncertain = (p >= low) & (p < high)
     assert 0 < metrics["uncertain_n"] == uncertain.sum()
     right = (p >= model["threshold"]) == truth

@@ -117,7 +117,12 @@ def test_the_tables_say_what_the_metrics_say(page: Page, metrics: dict[str, Any]
     assert rows["1 %"][3] == "{:.3f} to {:.3f}".format(*metrics["npv_at_0.01_ci95"])
     for name, told in metrics["shortcuts"].items():
         interval = "{:.3f} to {:.3f}".format(*told["auroc_ci95"])
-        assert rows[name] == [f"{told['auroc']:.3f}", interval]  # the later of two such rows
+        lean = "{:.3f} to {:.3f}".format(*told["lean_normal_ci95"])
+        # The later of two such rows.
+        assert rows[name][:2] == [f"{told['auroc']:.3f}", interval]
+        assert rows[name][2] == f"{told['lean_normal']:.3f} ({lean})"
+    for name, found in metrics["specificity_by_series"].items():
+        assert rows[name][:2] == [str(found["n"]), f"{found['specificity']:.3f}"]
     point = metrics["operating_points"]["sensitivity=0.90"]
     assert rows["sensitivity=0.90"][::2] == [
         f"{point['threshold']:.3f}",

@@ -64,7 +64,9 @@ def test_a_run_of_another_store_or_model_is_evaluated_again(
     assert cxrdiag_command("eval", "--runs", *runs).code == 0
     prepare(phantoms, desk / "other", size=64, seed=3)  # another validation split
     outcome = cxrdiag_command("eval", "--runs", *runs, "--data", "other", "--split", "test")
-    assert outcome.err.splitlines() == [f"evaluating {run}" for run in runs]
+    said = outcome.err.splitlines()
+    assert said[::2] == [f"evaluating {run}" for run in runs]
+    assert all("not the store that the model was trained on" in line for line in said[1::2])
     for run in runs:
         assert json.loads((desk / run / "test_evaluations.json").read_text()) == {"count": 2}
     few = cxrdiag_command("eval", "--runs", "runs/tiny", "--split", "val")

@@ -168,6 +168,18 @@ def test_an_inverted_film_is_found(store: Store) -> None:
     assert len(found) >= 0.98 * len(turned)
 
 
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_turned_film_is_found(store: Store, turns: int) -> None:
+    small = look_at(store.images_NSS).thumbnails_NTT
+    as_they_are = set(find_odd(small)["turned"])
+    assert len(as_they_are) <= 8
+    rows = np.arange(0, len(small), 50)
+    small[rows] = np.rot90(small[rows], turns, axes=(1, 2))
+    found = set(find_odd(small)["turned"]) - as_they_are
+    assert found <= set(rows)
+    assert len(found) >= 0.95 * len(rows)
+
+
 def test_the_numbers_in_train_and_test_counted_by_another_route(store: Store) -> None:
     test = store.records["split"] == "test"
     for number_in, expected in ((r"(person\d+)_", (170, 320)), (r"(IM-\d+)-", (94, 96))):

@@ -27,33 +27,43 @@ def audit(data: Data = STORE, run: AuditedRun = None, json: Json = False) -> Non
     """
     from cxrdiag.cli.console import print_json
     from cxrdiag.data.audit.report import audit as look
-    from cxrdiag.data.store import check_findings, open_store
+    from cxrdiag.data.store import check_findings, keep_findings, open_store
 
     store = open_store(data)
     check_findings(store)
     network = None if run is None else _auroc_on_validation(run, store)  # fails soon, if it does
     found = dict(store.info["findings"])
-    findings = found.pop("audit", None) or look(store.images_NSS, store.records, data)
+    findings = found.pop("audit", None)
+    if findings is None:
+        findings = look(store.images_NSS, store.records, data)
+        keep_findings(store, {**found, "audit": findings})
     if json:
-        print_json({"store": str(data), **found, **findings, "network_val_auroc": network})
+        print_json({"store": str(data), **found, **findings, "network_on_val": network})
         return
     show_found(found)
     show_audit(findings, data, network)
 
 
-def _auroc_on_validation(run: Path, store: Store) -> float:
-    from sklearn.metrics import roc_auc_score
+def _auroc_on_validation(run: Path, store: Store) -> dict[str, Any]:
+    import numpy as np
+    import pandas as pd
 
     from cxrdiag import runs
+    from cxrdiag.cli.console import err
     from cxrdiag.data.batches import Split
-    from cxrdiag.data.kaggle import PNEUMONIA
+    from cxrdiag.evaluation.evaluate import check_image_size
+    from cxrdiag.evaluation.metrics import auroc
     from cxrdiag.model.checkpoint import load_model
     from cxrdiag.model.device import choose_device
 
     device = choose_device("auto")
+    classifier = load_model(runs.find_model(run), device)
+    check_image_size(store, classifier.info)
+    if classifier.info.data_fingerprint != store.fingerprint:
+        err.print("warning: the model was trained on another store, maybe on these films")
     val = Split(store, "val", device)
-    logits_N = load_model(runs.find_model(run), device).split_logits(val)
-    return float(roc_auc_score(store.records["label"].iloc[val.rows_N] == PNEUMONIA, logits_N))
+    films = pd.DataFrame(store.records.iloc[val.rows_N])
+    return auroc(films, classifier.split_logits(val).astype(np.float64))
 
 
 def show_found(findings: dict[str, Any]) -> None:
@@ -80,13 +90,15 @@ def show_found(findings: dict[str, Any]) -> None:
     console.print(table("Found", ["", "n"], rows))
 
 
-def show_audit(findings: dict[str, Any], folder: Path, network: float | None = None) -> None:
+def show_audit(
+    findings: dict[str, Any], folder: Path, network: dict[str, Any] | None = None
+) -> None:
     """Print the findings as tables, what they mean, and where the pictures are.
 
-    `network` is the AUROC of one on the validation films.
+    `network` is `auroc` and `auroc_ci95` of one on the validation films.
     """
+    from cxrdiag.cli.console import in_words, table
     from cxrdiag.cli.console import out as console
-    from cxrdiag.cli.console import table
     from cxrdiag.data.audit.near_duplicates import BITS
     from cxrdiag.data.audit.shortcuts import ENCODING, WARN_FROM
 
@@ -96,15 +108,15 @@ def show_audit(findings: dict[str, Any], folder: Path, network: float | None = N
         if ENCODING not in [told["name"] for told in told_by]:
             rows.append([ENCODING, "not known"])
         if network is not None:
-            rows.append(["the network, on validation", f"{network:.3f}"])
-        console.print(table("The class, told without the lungs", ["by", "AUROC"], rows))
+            rows.append(["the network, on validation", in_words(network, "auroc")])
+        console.print(table("The class, told by shortcuts alone", ["by", "AUROC"], rows))
     near, odd = findings["near_duplicates"], findings["odd"]
     rows = [
         ["pairs of nearly identical pictures", str(near["pairs"])],
         ["... in two splits", str(near["across_splits"])],
         ["... with conflicting labels", str(near["conflicting_labels"])],
         ["... of different patients, by their names", str(near["strangers_near"])],
-        *([f"images, {what}", str(len(odd[kind]))] for kind, what in _ODD.items()),
+        *([f"images, {_ODD.get(kind, kind)}", str(len(names))] for kind, names in odd.items()),
     ]
     console.print(table("To look at", ["", "n"], rows))
     if near["strangers"] and near.get("own_median") is not None:
@@ -125,7 +137,7 @@ def show_audit(findings: dict[str, Any], folder: Path, network: float | None = N
     warned = [told["name"] for told in told_by if told["auroc"] >= WARN_FROM]
     if warned:
         console.print(
-            f"warning: the class can be told without the lungs, by {', by '.join(warned)}: a "
+            f"warning: the class can be told by {', by '.join(warned)}: a "
             "network may learn that instead of the disease, and fail on films from elsewhere",
             soft_wrap=True,
         )
@@ -134,5 +146,6 @@ def show_audit(findings: dict[str, Any], folder: Path, network: float | None = N
 _ODD = {
     "blank": "blank",
     "inverted": "inverted, bone dark",
+    "turned": "turned by a quarter or half",
     "unlike": "unlike the others: lateral, badly exposed, ...",
 }

@@ -56,9 +56,16 @@ def compare(
     out.print(
         f"{found['only_first_right']} images are called rightly by the first alone, "
         f"{found['only_second_right']} by the second alone; two equal models would differ so, or "
-        f"more, with a probability of {found['mcnemar_p']:.3f} (McNemar)",
+        f"more, with a probability of {_p(found['mcnemar_p'])} (McNemar)",
         soft_wrap=True,
     )
+    points = found["operating_points"]
+    if len(set(points)) > 1:
+        out.print(
+            f"their operating points differ, {points[0]} and {points[1]}: but for the AUROC, this "
+            "compares thresholds too",
+            soft_wrap=True,
+        )
     if is_official:
         shown = [[f"{p.who}, {p.where}", p.split, *map(_shown, _numbers(p))] for p in PUBLISHED]
         for name, which in ((str(a), "first"), (str(b), "second")):
@@ -68,6 +75,10 @@ def compare(
 
 
 _ORDER = ("accuracy", "auroc", "sensitivity", "specificity")
+
+
+def _p(value: float) -> str:
+    return "less than 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _numbers(published: Published) -> list[float | None]:

@@ -63,8 +63,13 @@ def progress_bar(quiet: bool) -> Progress:
 def with_interval(metrics: dict[str, Any], name: str) -> tuple[str, str]:
     """A metric and its 95 % interval as text; a dash where there is none."""
     value, interval = metrics[name], metrics.get(f"{name}_ci95")
-    shown = "-" if value is None else f"{value:.3f}"
-    return shown, "-" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
+    shown = "-" if value is None else share(value)
+    return shown, "-" if interval is None else f"{share(interval[0])} to {share(interval[1])}"
+
+
+def share(value: float) -> str:
+    """Three digits, and a fourth where they would make 1 of what is less."""
+    return f"{value:.4f}" if 0.9995 <= value < 1 else f"{value:.3f}"
 
 
 def in_words(metrics: dict[str, Any], name: str) -> str:

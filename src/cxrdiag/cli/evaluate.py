@@ -35,7 +35,7 @@ def evaluate(
     deviation are shown; one that was evaluated on this store already is not evaluated again.
     """
     from cxrdiag import runs
-    from cxrdiag.cli.console import err, print_json
+    from cxrdiag.cli.console import print_json
     from cxrdiag.data.store import open_store
     from cxrdiag.evaluation.evaluate import evaluate as evaluate_run
     from cxrdiag.model.device import choose_device
@@ -55,17 +55,24 @@ def evaluate(
     if json:
         print_json({"run": str(out), **metrics})
         return
+    _warn_of_another_store(metrics)
+    show_metrics(out, metrics)
+
+
+_CLASSES = ("normal", "pneumonia")
+_SHORT = {"sensitivity": "sens.", "specificity": "spec.", "brier": "Brier"}
+"""So that a row fits a terminal."""
+
+
+def _warn_of_another_store(metrics: dict[str, Any]) -> None:
+    from cxrdiag.cli.console import err
+
     if not metrics["trained_on_this_store"]:
         err.print(
             "warning: this is not the store that the model was trained on; whether its films were "
             "among those of training is not known, and if they were, this says nothing",
             soft_wrap=True,
         )
-    show_metrics(out, metrics)
-
-
-_SHORT = {"sensitivity": "sens.", "specificity": "spec.", "brier": "Brier"}
-"""So that a row fits a terminal."""
 
 
 def _evaluate_several(
@@ -87,7 +94,8 @@ def _evaluate_several(
     for model, folder in zip(models, folders, strict=True):
         if not is_evaluated(model, folder, store, split, operating_point):
             err.print(f"evaluating {runs.model_name(model)}", soft_wrap=True)
-            evaluate_run(model, store, split, where, folder, operating_point)
+            metrics = evaluate_run(model, store, split, where, folder, operating_point)
+            _warn_of_another_store(metrics)
     found = summarise(folders, split)
     if json:
         print_json(found)
@@ -104,6 +112,11 @@ def _evaluate_several(
     out.print(table(title, columns, rows))
 
 
+def _if_calibrated(metrics: dict[str, Any]) -> str:
+    below = metrics["ece_reweighted_if_calibrated_below"]
+    return "" if below is None else f"; were they true, below {below:.3f} in 19 of 20 draws"
+
+
 def show_metrics(run: Path, metrics: dict[str, Any]) -> None:
     """Print the table of metrics and where the files are."""
     from cxrdiag.cli.console import in_words, out, table, with_interval
@@ -118,6 +131,10 @@ def show_metrics(run: Path, metrics: dict[str, Any]) -> None:
     }
     rows = [[shown, *with_interval(metrics, name)] for name, shown in names.items()]
     rows += [[f"{kind} (n = 0)", "no claim", ""] for kind in kinds if not metrics[f"{kind}_n"]]
+    rows += [
+        [f"specificity, series {name} (n = {found['n']})", *with_interval(found, "specificity")]
+        for name, found in metrics["specificity_by_series"].items()
+    ]
     title = (
         f"{run.name} on {metrics['split']}: {metrics['n_normal']} normal, "
         f"{metrics['n_pneumonia']} pneumonia, threshold {metrics['threshold']:.3f}"
@@ -129,7 +146,7 @@ def show_metrics(run: Path, metrics: dict[str, Any]) -> None:
     ]
     out.print(
         table(
-            "How often calls of Pneumonia (PPV) and Normal (NPV) are right, by prevalence",
+            "How often calls of Pneumonia (PPV) and Normal (NPV) are right",
             ["prevalence", "PPV", "95 % interval", "NPV", "95 % interval"],
             [
                 [shown, *with_interval(metrics, ppv), *with_interval(metrics, npv)]
@@ -160,16 +177,24 @@ def show_metrics(run: Path, metrics: dict[str, Any]) -> None:
     out.print(
         f"{metrics['uncertain_n']} answers are uncertain: right {uncertain}, the others {certain}\n"
         f"probabilities hold where {metrics['probability_prevalence']:.0%} of films show a "
-        f"pneumonia; weighed so, the ECE here is {calibrated}, without temperature {raw}\n"
+        f"pneumonia; weighed so, the ECE here is {calibrated}, without temperature {raw}"
+        f"{_if_calibrated(metrics)}\n"
         f"predict would refuse {metrics['refused']:.1%} of these images, and warn of "
         f"{metrics['unlike_training']:.1%}",
         soft_wrap=True,
     )
     if metrics["shortcuts"]:
-        told = [
-            f"{name} {in_words(found, 'auroc')}" for name, found in metrics["shortcuts"].items()
+        rows = [
+            [
+                name,
+                *with_interval(told, "auroc"),
+                *(with_interval(told, f"lean_{label}")[0] for label in _CLASSES),
+            ]
+            for name, told in metrics["shortcuts"].items()
         ]
-        out.print(f"AUROC here of what sees no lung: {', '.join(told)}", soft_wrap=True)
+        title = "Shortcuts alone; their rank correlation with the network's answers in a class"
+        columns = ["", "AUROC", "95 % interval", "Normal", "Pneumonia"]
+        out.print(table(title, columns, rows))
     files = ("metrics.json", "predictions.csv", "confusion.png", "roc.png", "report.html")
     named = [of_split(name, metrics["split"]) for name in files]
     there = [name for name in named if (run / name).exists()]

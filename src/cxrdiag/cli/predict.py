@@ -143,8 +143,8 @@ def _print_people(diagnoses: Sequence[Diagnosis], failures: Sequence[Failure], m
         out.print(
             f"probabilities hold where {any_.prevalence:.0%} of films show pneumonia; called "
             f"Pneumonia from {any_.threshold:.3f}, operating point {any_.operating_point}: on "
-            f"shifted validation films sensitivity {any_.sensitivity:.2f}, specificity "
-            f"{any_.specificity:.2f}",
+            f"the shifted validation films that chose it sensitivity {any_.sensitivity:.2f}, "
+            f"specificity {any_.specificity:.2f}, on others less",
             soft_wrap=True,
         )
         for d in diagnoses:
@@ -185,9 +185,10 @@ def _card(diagnosis: Diagnosis, model: str) -> str:
             f"Normal below {diagnosis.uncertain_from:.3f}, Pneumonia from "
             f"{diagnosis.uncertain_below:.3f}, uncertain between, "
             f"threshold {diagnosis.threshold:.3f}",
-            f"operating point {diagnosis.operating_point}, on shifted validation films of",
-            f"  sensitivity {diagnosis.sensitivity:.2f} and specificity "
-            f"{diagnosis.specificity:.2f}",
+            f"operating point {diagnosis.operating_point}, on the shifted validation films that "
+            "chose it",
+            f"  of sensitivity {diagnosis.sensitivity:.2f} and specificity "
+            f"{diagnosis.specificity:.2f}: on others less, see cxrdiag eval",
         ]
         if not (diagnosis.reason or diagnosis.warning):
             lines.append(LIKE)

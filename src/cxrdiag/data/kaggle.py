@@ -43,6 +43,14 @@ def patient_of(name: str) -> str:
     return ""
 
 
+def series(patient: str) -> str:
+    """The part of a patient key before its number: `IM` or `NORMAL2-IM`, `person`; "" for none.
+
+    Films of one series were numbered together, and may have been taken together.
+    """
+    return re.split(r"\d+(?:_|$)", patient)[0].rstrip("-")
+
+
 def bare_person_number(patient: str) -> str:
     """`person90` of `person90_virus` and of `person90_bacteria`; "" for other keys.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from tokenize import TokenError
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from cxrdiag.data.kaggle import PNEUMONIA
 from cxrdiag.errors import DataError, UsageError
+from cxrdiag.files import write_json
 
 VERSION = 1
 SPLITS = ("train", "val", "test")
@@ -120,6 +122,14 @@ def check_split(name: str) -> None:
         )
 
 
+def keep_findings(store: Store, findings: dict[str, Any]) -> None:
+    """Write what was found later into store.json, beside what `prepare` found."""
+    path = store.path / "store.json"
+    built_ns = path.stat().st_mtime_ns
+    write_json(path, {**store.info, "findings": findings})
+    os.utime(path, ns=(built_ns, built_ns))  # by which prepare tells whether the source is newer
+
+
 def check_findings(store: Store) -> None:
     """Raise DataError where store.json does not tell what `prepare` found."""
     try:
@@ -127,7 +137,11 @@ def check_findings(store: Store) -> None:
         overlap = findings["train_test_overlap"]
         told = [
             overlap["patients"]["patients"],
-            *(overlap["bare_person_numbers"][name] for name in ("patients", "test_images")),
+            *(
+                overlap[f"bare_{key}_numbers"][name]
+                for key in ("person", "normal")
+                for name in ("patients", "test_images")
+            ),
             *(findings[f"duplicate{rest}"] for rest in ("_files", "s_with_conflicting_labels")),
             findings["unknown_patient"],
             *(len(findings[name]) for name in ("missing", "unreadable")),

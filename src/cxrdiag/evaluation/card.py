@@ -6,6 +6,7 @@ trained on CoronaHack.
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 from cxrdiag.evaluation.metrics import NAMES
@@ -65,7 +66,7 @@ pneumonia {false_negatives} are missed. For {uncertain_n} films the answer is "u
 
 {subtypes}
 
-COVID-19: n = 0 in the test split, so there is no claim about it.
+{series}COVID-19: n = 0 in the test split, so there is no claim about it.
 
 ## Limits
 
@@ -129,6 +130,7 @@ def shipped_card(info: ModelInfo, metrics: dict[str, Any]) -> str:
         false_negatives=metrics["false_negatives"],
         overall=_table("", NAMES, metrics),
         subtypes=_subtypes(metrics),
+        series=_series(metrics),
     )
 
 
@@ -143,6 +145,19 @@ def _table(what: str, names: dict[str, str], metrics: dict[str, Any]) -> str:
         span = f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else "-"
         lines.append(f"| {shown} | {metrics[name]:.3f} | {span} |")
     return "\n".join(lines)
+
+
+def _series(metrics: dict[str, Any]) -> str:
+    told = [
+        "{} {:.3f} ({:.3f} to {:.3f}, n = {})".format(
+            name, found["specificity"], *found["specificity_ci95"], found["n"]
+        )
+        for name, found in metrics["specificity_by_series"].items()
+    ]
+    if not told:
+        return ""
+    said = f"Specificity by the series that names of normal films tell of: {'; '.join(told)}."
+    return f"{textwrap.fill(said, 100)}\n\n"
 
 
 def _subtypes(metrics: dict[str, Any]) -> str:

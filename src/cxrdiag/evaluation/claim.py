@@ -70,6 +70,7 @@ def filled_in(
     kinds = ", ".join(
         f"{row['n']} {' '.join(filter(None, (row['label'], row['subtype'])))}" for row in of_split
     )
+    overlap = findings["train_test_overlap"]
     known = {
         1: "a residual network classifies chest X-rays",
         9: f"whole films as gray squares of {info.image_size} pixels, brought to "
@@ -78,8 +79,11 @@ def filled_in(
         f"unreadable and {left_out} left out by --strict-patients; each film whole",
         13: f"{gone} files missing or unreadable were left out",
         19: f"{sizes}: what there was, not a calculation",
-        20: f"{sizes}; validation drawn from train by patient, seed {store.info.get('split_seed')}",
-        21: "patients, as file names tell them, and byte-identical files",
+        20: f"{sizes}; validation as published where it has 100 images, else drawn from "
+        f"train by patient, seed {store.info.get('split_seed')}",
+        21: "patients, as file names tell them with the kind of film, and byte-identical files; "
+        f"{overlap['bare_person_numbers']['patients']} bare numbers are in train and test, of "
+        f"{findings['unknown_patient']} films the patient is not known",
         22: f"{info.arch} of width {info.width}; one gray square in, one logit out"
         + (", the mean of a film and its mirror image" if info.mirror else ""),
         23: f"cxrdiag {info.cxrdiag_version}, PyTorch",

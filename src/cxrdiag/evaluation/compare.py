@@ -22,6 +22,7 @@ from cxrdiag.errors import DataError
 from cxrdiag.evaluation.intervals import Float1D, clusters, resamples
 from cxrdiag.evaluation.metrics import NAMES
 from cxrdiag.files import DAMAGED
+from cxrdiag.model.info import DEFAULT_POINT
 from cxrdiag.runs import SHIPPED, SHIPPED_FOLDER, evaluation_folder, of_split
 
 _IDENTITY = ["name", "label", "patient"]
@@ -37,10 +38,8 @@ def compare(first: Path, second: Path, split: str = "test", seed: int = 0) -> di
     UsageError for a split that no store has.
     """
     check_split(split)
-    (a, threshold_a), (b, threshold_b) = (
-        (evaluated.predictions, evaluated.threshold)
-        for evaluated in (read_evaluation(run, split) for run in (first, second))
-    )
+    evaluated = [read_evaluation(run, split) for run in (first, second)]
+    a, b = (one.predictions for one in evaluated)
     if not a[_IDENTITY].equals(b[_IDENTITY]):
         raise DataError(
             f"was evaluated on other images than {first}",
@@ -52,7 +51,7 @@ def compare(first: Path, second: Path, split: str = "test", seed: int = 0) -> di
     if truth.all() or not truth.any():
         raise DataError("images of one class only", path=first, code="one_class")
     scores = [run["probability"].to_numpy(dtype=np.float64) for run in (a, b)]
-    called = [scores[0] >= threshold_a, scores[1] >= threshold_b]
+    called = [s >= one.threshold for s, one in zip(scores, evaluated, strict=True)]
     ones = np.ones(len(truth))
     values = [_metrics(truth, s, c, ones) for s, c in zip(scores, called, strict=True)]
     differences = np.array(
@@ -70,6 +69,9 @@ def compare(first: Path, second: Path, split: str = "test", seed: int = 0) -> di
         "split": split,
         "n": len(truth),
         "n_normal": int((~truth).sum()),
+        "operating_points": [
+            one.metrics.get("operating_point", DEFAULT_POINT) for one in evaluated
+        ],
         **{
             name: {
                 "first": float(values[0][i]),

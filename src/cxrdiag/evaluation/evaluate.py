@@ -22,9 +22,9 @@ from cxrdiag.evaluation.metrics import (
 )
 from cxrdiag.evaluation.report import Evaluated, write_report
 from cxrdiag.evaluation.shortcuts import shortcut_metrics
-from cxrdiag.files import write_file, write_json
+from cxrdiag.files import read_json, write_file, write_json
 from cxrdiag.model.checkpoint import load_model
-from cxrdiag.model.info import DEFAULT_POINT, NOTICE, check_finite
+from cxrdiag.model.info import DEFAULT_POINT, NOTICE, ModelInfo, check_finite
 from cxrdiag.model.probability import probability
 from cxrdiag.runs import INFO, model_name, of_split
 
@@ -51,16 +51,10 @@ def evaluate(
     out = out or model
     classifier = load_model(model, device).at(operating_point)
     info = classifier.info
-    if store.image_size != info.image_size:
-        raise DataError(
-            f"the store has squares of {store.image_size} pixels, the model {info.image_size}",
-            path=store.path,
-            hint=f"prepare it with --size {info.image_size}",
-            code="image_size_mismatch",
-        )
+    check_image_size(store, info)
     check_findings(store)  # before the look at test is counted
     part = Split(store, split, device)
-    counted = {"test_evaluations": _count_evaluation(out)} if split == "test" else {}
+    counted = {"test_evaluations": _count_evaluation(model, out)} if split == "test" else {}
     predictions = store.records.iloc[part.rows_N][_COLUMNS].reset_index(drop=True)
     logits_N, detected = classifier.split_logits(part), classifier.split_detect(part)
     check_finite(logits_N, detected.film_scores_B, detected.distances_B)
@@ -82,7 +76,7 @@ def evaluate(
             name: {"threshold": point.threshold, **rates(truth_N, p_N >= point.threshold)}
             for name, point in info.operating_points.items()
         },
-        "shortcuts": shortcut_metrics(store, part.rows_N) if split == "test" else {},
+        "shortcuts": shortcut_metrics(store, part.rows_N, logits_N) if split == "test" else {},
         **_identity(model, store),
         "trained_on_this_store": info.data_fingerprint == store.fingerprint,
         **counted,
@@ -102,6 +96,17 @@ def evaluate(
     evaluated = Evaluated(name, model, classifier, store, part.rows_N, predictions, metrics)
     write_report(out / of_split("report.html", split), evaluated)
     return metrics
+
+
+def check_image_size(store: Store, info: ModelInfo) -> None:
+    """Raise DataError where a store's squares are not those that a model takes."""
+    if store.image_size != info.image_size:
+        raise DataError(
+            f"the store has squares of {store.image_size} pixels, the model {info.image_size}",
+            path=store.path,
+            hint=f"prepare it with --size {info.image_size}",
+            code="image_size_mismatch",
+        )
 
 
 def is_evaluated(
@@ -124,11 +129,19 @@ def _identity(model: Path, store: Store) -> dict[str, str]:
     }
 
 
-def _count_evaluation(out: Path) -> int:
-    """Count a look at the test split before it is taken: one that fails half-way is a look too."""
+def _count_evaluation(model: Path, out: Path) -> int:
+    """Count a look at the test split before it is taken: one that fails half-way is a look too.
+
+    Those that were taken before a model was put into the package are told in its metrics.json.
+    """
     path = out / "test_evaluations.json"
     try:
-        count = json.loads(path.read_text(encoding="utf-8"))["count"] if path.exists() else 0
+        if path.exists():
+            count = json.loads(path.read_text(encoding="utf-8"))["count"]
+        else:
+            count = (
+                read_json(model / "metrics.json").get("test_evaluations", 0) if model != out else 0
+            )
         count = int(count) + 1
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(

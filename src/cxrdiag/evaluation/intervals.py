@@ -20,7 +20,7 @@ RESAMPLES = 1000
 
 Float1D = NDArray[np.float64]
 Score = Callable[[NDArray[np.bool_], Float1D, Float1D], float]
-"""Of truths, what a model says, and weights, one an image; NaN where it is not defined."""
+"""Of truths, what a model says, and weights, one an image."""
 
 
 def proportion(name: str, k: int, n: int) -> dict[str, Any]:
@@ -29,6 +29,40 @@ def proportion(name: str, k: int, n: int) -> dict[str, Any]:
         return {name: None, f"{name}_ci95": None}
     interval = binomtest(k, n).proportion_ci(0.95, method="wilson")
     return {name: k / n, f"{name}_ci95": [float(interval.low), float(interval.high)]}
+
+
+def predictive_value(
+    name: str, prevalence: float, right: tuple[int, int], wrong: tuple[int, int]
+) -> dict[str, Any]:
+    """How often a call is right at a prevalence of what is called, with its interval.
+
+    `right` is how many of those that have it are called so, k of n, `wrong` how many of those that
+    have it not: by Bayes' theorem. Its limits are those of the ratio of the two shares, by MOVER
+    from their Wilson intervals (Donner and Zou 2012, doi 10.1177/0962280210383082), which does not
+    collapse where one is 0. None where a class is lacking, or nothing is called.
+    """
+    nothing = {name: None, f"{name}_ci95": None}
+    if not (right[1] and wrong[1]) or right[0] + wrong[0] == 0:
+        return nothing
+    (k_r, n_r), (k_w, n_w) = right, wrong
+    r, w = k_r / n_r, k_w / n_w
+    r_low, r_high = proportion("", k_r, n_r)["_ci95"]
+    w_low, w_high = proportion("", k_w, n_w)["_ci95"]
+
+    def share(ratio: float) -> float:
+        return prevalence / (prevalence + (1 - prevalence) * ratio)
+
+    def limit(w_end: float, r_end: float, sign: int) -> float:
+        """Of the ratio w / r; infinite where r may be 0."""
+        divisor = r_end * (2 * r - r_end)
+        if divisor == 0:
+            return np.inf
+        inner = max((w * r) ** 2 - w_end * r_end * (2 * w - w_end) * (2 * r - r_end), 0.0)
+        return max(float(w * r + sign * np.sqrt(inner)) / divisor, 0.0)
+
+    low, high = share(limit(w_high, r_low, 1)), share(limit(w_low, r_high, -1))
+    value = share(w / r) if r else 0.0
+    return {name: value, f"{name}_ci95": [low, high]}
 
 
 def clusters(predictions: pd.DataFrame) -> NDArray[np.int64]:
@@ -63,7 +97,9 @@ def bootstrapped(
 ) -> dict[str, Any]:
     """The score and the 2.5th and 97.5th percentile of it over resampled patients.
 
-    Both None where there is one class only, or the score is not defined. `mirrored` is for a sum of
+    Both None where there is one class only; the interval alone where
+    all scores are alike, as with classes that are told apart without an error: to draw the same
+    films again says nothing then. `mirrored` is for a sum of
     absolute values, which every resampling inflates: the percentiles are mirrored about the score
     (the basic bootstrap; Davison and Hinkley 1997, section 5.2), and at least 0.
     """
@@ -71,10 +107,10 @@ def bootstrapped(
     if truth_N.all() or not truth_N.any():
         return nothing
     value = score(truth_N, said_N, np.ones(len(truth_N)))
-    if np.isnan(value):
-        return nothing
     scores = [score(truth_N, said_N, w_N) for w_N in resamples(truth_N, patients_N, seed)]
-    low, high = np.nanpercentile(scores, [2.5, 97.5])
+    low, high = np.percentile(scores, [2.5, 97.5])
+    if high - low < 1e-12:
+        return {**nothing, name: value}
     if mirrored:
         low, high = max(0.0, 2 * value - high), max(0.0, 2 * value - low)
     return {name: value, f"{name}_ci95": [float(low), float(high)]}

@@ -13,11 +13,18 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
-from cxrdiag.data.kaggle import NORMAL, PNEUMONIA
+from cxrdiag.data.kaggle import NORMAL, PNEUMONIA, series
+from cxrdiag.evaluation import intervals
 from cxrdiag.evaluation.calibration import expected_calibration_error, weights_at
-from cxrdiag.evaluation.intervals import Float1D, Score, bootstrapped, clusters, proportion
+from cxrdiag.evaluation.intervals import (
+    Float1D,
+    bootstrapped,
+    clusters,
+    predictive_value,
+    proportion,
+)
 from cxrdiag.model.info import ModelInfo
-from cxrdiag.model.probability import probability
+from cxrdiag.model.probability import at_prevalence, probability
 
 NAMES = {
     "accuracy": "accuracy",
@@ -63,18 +70,23 @@ def compute_metrics(
         "prevalence": (tp + fn) / len(truth),
         **proportion("ppv", tp, tp + fp),
         **proportion("npv", tn, tn + fn),
-        **_predictive_values(truth, called, patients, seed),
+        **_predictive_values(tp, fn, tn, fp),
         **bootstrapped("auroc", _auroc, truth, probabilities, patients, seed),
         **bootstrapped("auprc", _auprc, truth, probabilities, patients, seed),
         **bootstrapped("brier", _brier, truth, probabilities, patients, seed),
-        **bootstrapped(
-            "ece", expected_calibration_error, truth, probabilities, patients, seed, mirrored=True
-        ),
+        **_calibration_error("ece", truth, probabilities, patients, seed),
     }
+    metrics["specificity_by_series"] = _by_series(predictions, truth, called)
     there = set(predictions.loc[truth, "subtype"]) | set(subtypes)
     for subtype in sorted(there - {""}):
         metrics |= _subtype_metrics(predictions, subtype, called, seed)
     return metrics
+
+
+def auroc(films: pd.DataFrame, logits_N: Float1D, seed: int = 0) -> dict[str, Any]:
+    """AUROC and its interval alone, of records with the columns label, patient and name."""
+    truth_N = (films["label"] == PNEUMONIA).to_numpy()
+    return bootstrapped("auroc", _auroc, truth_N, logits_N, clusters(films), seed)
 
 
 def calibration_metrics(
@@ -82,21 +94,54 @@ def calibration_metrics(
 ) -> dict[str, Any]:
     """ECE of films reweighted to the prevalence for which the probability holds.
 
-    With the temperature and without: `predictions` has the column logit too.
+    With the temperature and without: `predictions` has the column logit too. `x_if_calibrated` is
+    what probabilities like these would show on as many films if they were true: the mean, and what
+    19 of 20 such draws stay below.
     """
     truth_N = (predictions["label"] == PNEUMONIA).to_numpy()
     patients_N = clusters(predictions)
-
-    def reweighted(truth: NDArray[np.bool_], said: Float1D, weights: Float1D) -> float:
-        return expected_calibration_error(
-            truth, said, weights * weights_at(truth, prevalence, weights)
-        )
-
     found: dict[str, Any] = {"temperature": temperature, "probability_prevalence": prevalence}
     for name, divisor in (("", temperature), ("_without_temperature", 1.0)):
         said_N = probability(predictions["logit"].to_numpy(), divisor)
         key = f"ece_reweighted{name}"
-        found |= bootstrapped(key, reweighted, truth_N, said_N, patients_N, seed, mirrored=True)
+        found |= _calibration_error(key, truth_N, said_N, patients_N, seed, prevalence)
+    return found
+
+
+def _calibration_error(
+    name: str,
+    truth_N: NDArray[np.bool_],
+    said_N: Float1D,
+    patients_N: NDArray[np.int64],
+    seed: int,
+    prevalence: float | None = None,
+) -> dict[str, Any]:
+    """The ECE, reweighted to `prevalence` if given, and what it would be if calibrated.
+
+    Its interval is approximate: the basic bootstrap, brought down to 0 where the error is no larger
+    than of one calibrated draw in 20.
+    """
+
+    def error(truth: NDArray[np.bool_], said: Float1D, weights: Float1D) -> float:
+        if prevalence is not None:
+            weights = weights * weights_at(truth, prevalence, weights)
+        return expected_calibration_error(truth, said, weights)
+
+    found = bootstrapped(name, error, truth_N, said_N, patients_N, seed, mirrored=True)
+    found |= {f"{name}_if_calibrated": None, f"{name}_if_calibrated_below": None}
+    if found[name] is None:
+        return found
+    true_N = said_N
+    if prevalence is not None:
+        true_N = at_prevalence(said_N, prevalence, float(truth_N.mean()))
+    rng, once_N = np.random.default_rng(seed), np.ones(len(truth_N))
+    draws = (rng.random(len(true_N)) < true_N for _ in range(intervals.RESAMPLES))
+    errors = [error(draw, said_N, once_N) for draw in draws if draw.any() and not draw.all()]
+    if errors:
+        mean, below = float(np.mean(errors)), float(np.quantile(errors, 0.95))
+        found |= {f"{name}_if_calibrated": mean, f"{name}_if_calibrated_below": below}
+        if found[name] <= below and found[f"{name}_ci95"] is not None:
+            found[f"{name}_ci95"][0] = 0.0
     return found
 
 
@@ -120,40 +165,29 @@ def rates(truth_N: NDArray[np.bool_], called_N: NDArray[np.bool_]) -> dict[str, 
     }
 
 
-def _predictive_values(
-    truth: NDArray[np.bool_], called: NDArray[np.bool_], patients: NDArray[np.int64], seed: int
-) -> dict[str, Any]:
-    """What PPV and NPV would be at other prevalences than that of these images.
-
-    `ppv_at_0.05` is by Bayes' theorem from sensitivity and specificity: of 100 films of which five
-    show pneumonia, how many of those called Pneumonia do.
-    """
+def _predictive_values(tp: int, fn: int, tn: int, fp: int) -> dict[str, Any]:
+    """What PPV and NPV would be at other prevalences than that of these images."""
+    sick, well = tp + fn, tn + fp
     values: dict[str, Any] = {}
-    said = called.astype(np.float64)
     for prevalence in PREVALENCES:
-        for name, score in (("ppv", _ppv_at(prevalence)), ("npv", _npv_at(prevalence))):
-            values |= bootstrapped(
-                f"{name}_at_{prevalence:.2f}", score, truth, said, patients, seed
-            )
+        ppv, npv = f"ppv_at_{prevalence:.2f}", f"npv_at_{prevalence:.2f}"
+        values |= predictive_value(ppv, prevalence, (tp, sick), (fp, well))
+        values |= predictive_value(npv, 1 - prevalence, (tn, well), (fn, sick))
     return values
 
 
-def _ppv_at(prevalence: float) -> Score:
-    def ppv(truth: NDArray[np.bool_], called: Float1D, weights: Float1D) -> float:
-        sensitivity = np.average(called[truth], weights=weights[truth])
-        false_alarms = np.average(called[~truth], weights=weights[~truth])
-        return _share(sensitivity * prevalence, false_alarms * (1 - prevalence))
-
-    return ppv
-
-
-def _npv_at(prevalence: float) -> Score:
-    ppv = _ppv_at(1 - prevalence)
-    return lambda truth, called, weights: ppv(~truth, 1 - called, weights)
-
-
-def _share(right: float, wrong: float) -> float:
-    return float(right / (right + wrong)) if right + wrong else np.nan
+def _by_series(
+    predictions: pd.DataFrame, truth: NDArray[np.bool_], called: NDArray[np.bool_]
+) -> dict[str, Any]:
+    """Specificity for each series of normal films, where names tell of two or more."""
+    series_N = predictions["patient"].map(series).to_numpy()
+    names = sorted(set(series_N[~truth]) - {""})
+    found = {}
+    for name in names if len(names) > 1 else []:
+        mine = ~truth & (series_N == name)
+        k, n = int((mine & ~called).sum()), int(mine.sum())
+        found[name] = {"n": n, **proportion("specificity", k, n)}
+    return found
 
 
 def _subtype_metrics(

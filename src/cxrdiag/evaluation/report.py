@@ -27,7 +27,8 @@ from cxrdiag.data.store import Store
 from cxrdiag.evaluation.charts import probabilities, reliability_diagram, roc, training
 from cxrdiag.evaluation.claim import filled_in
 from cxrdiag.evaluation.elsewhere import REFUSED, WARNED, Measured
-from cxrdiag.evaluation.lung_field import lung_field, shares_inside
+from cxrdiag.evaluation.intervals import proportion
+from cxrdiag.evaluation.lung_field import centred_share, lung_field, shares_inside
 from cxrdiag.evaluation.metrics import NAMES, PREVALENCES
 from cxrdiag.evaluation.published import OFFICIAL, PUBLISHED
 from cxrdiag.files import read_json, write_text
@@ -105,16 +106,25 @@ def write_report(path: Path, evaluated: Evaluated) -> None:
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+    """Three digits, and a fourth where they would make 1 of what is less."""
+    if value is None:
+        return "–"
+    return f"{value:.4f}" if 0.9995 <= value < 1 else f"{value:.3f}"
 
 
 def _interval(metrics: dict[str, Any], name: str) -> str:
     interval = metrics.get(f"{name}_ci95")
-    return "–" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
+    return "–" if interval is None else f"{_number(interval[0])} to {_number(interval[1])}"
 
 
-def _measured(rows: Sequence[Measured]) -> list[tuple[str, int, int]]:
-    return [(row.what, row.n, row.k) for row in rows]
+def _measured(rows: Sequence[Measured]) -> list[list[str | int]]:
+    return [_counted(row.what, row.n, row.k) for row in rows]
+
+
+def _counted(what: str, n: int, k: int) -> list[str | int]:
+    """A row of a table: k of n, and the interval of the share."""
+    found = proportion("share", k, n)
+    return [what, n, k, f"{_number(found['share'])} ({_interval(found, 'share')})"]
 
 
 def _charts(evaluated: Evaluated) -> dict[str, Any]:
@@ -205,12 +215,16 @@ def _lungs(evaluated: Evaluated) -> dict[str, Any] | None:
         "mean": float(shares.mean()),
         "low": float(np.quantile(shares, 0.1)),
         "high": float(np.quantile(shares, 0.9)),
+        "half_width": float(1.96 * shares.std(ddof=1) / len(shares) ** 0.5)
+        if len(shares) > 1
+        else None,
         "chance": float(field_SS.mean()),
+        "centred": centred_share(field_SS),
         "field": _embedded(shown),
     }
 
 
-def _try_detector(evaluated: Evaluated) -> list[tuple[str, int, int]]:
+def _try_detector(evaluated: Evaluated) -> list[list[str | int]]:
     """Kind, pictures, and how many were refused: made of this split's films, or of nothing."""
     kinds = len(SPOILT) + len(DRAWN)
     rows = np.random.default_rng(0).permutation(evaluated.rows_N)[:200]
@@ -218,7 +232,7 @@ def _try_detector(evaluated: Evaluated) -> list[tuple[str, int, int]]:
     parts = [evaluated.classifier.detect(part) for part in np.array_split(made_nSS, kinds)]
     refused = np.concatenate([part.film_scores_B for part in parts]) < 0
     counts = pd.Series(refused).groupby(names, sort=False).agg(["size", "sum"])
-    return [(str(name), int(n), int(k)) for name, n, k in counts.itertuples()]
+    return [_counted(str(name), int(n), int(k)) for name, n, k in counts.itertuples()]
 
 
 def _sheets(store: Store) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""How well the class of a split's films is told without the lungs: to hold a network against.
+"""How well shortcuts alone tell the class of a split's films, and whether a network goes by them.
 
 The audit finds shortcuts within train and validation; here what it found them with is fitted there
 and asked about the very films that a network was evaluated on.
@@ -13,20 +13,26 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
 from cxrdiag.data.audit.shortcuts import FACTS, SAMPLE, linear_model, views_without_lungs
 from cxrdiag.data.audit.thumbnails import look_at
 from cxrdiag.data.kaggle import PNEUMONIA
 from cxrdiag.data.store import Store
+from cxrdiag.evaluation import intervals
 from cxrdiag.evaluation.intervals import Float1D, bootstrapped, clusters
 
 
-def shortcut_metrics(store: Store, rows_N: NDArray[np.int64], seed: int = 0) -> dict[str, Any]:
-    """AUROC of a linear model on each view without lungs, and its 95 % interval.
+def shortcut_metrics(
+    store: Store, rows_N: NDArray[np.int64], logits_N: NDArray[np.float32], seed: int = 0
+) -> dict[str, Any]:
+    """Of a linear model on each view its AUROC, and how its answers go with the network's.
 
-    Fitted to films of train and val, asked about `rows_N`, which are to be of neither. Empty where
-    either has one class only.
+    Fitted to films of train and val, asked about `rows_N`, which are to be of neither, and which
+    the network gave `logits_N`. `lean_normal` and `lean_pneumonia` are Spearman's rank correlations
+    within either class, where the label cannot bring one about: what is not 0 says that the network
+    goes by it, or by what goes with it. Empty where either set of films has one class only.
     """
     fitted = np.flatnonzero((store.records["split"] != "test").to_numpy())
     if len(fitted) > SAMPLE:
@@ -35,11 +41,15 @@ def shortcut_metrics(store: Store, rows_N: NDArray[np.int64], seed: int = 0) -> 
     known, truth_N = (_truth(records) for records in (store.records.iloc[fitted], asked))
     if any(len(set(truths)) < 2 for truths in (known, truth_N)):
         return {}
+    patients_N = clusters(asked)
     views, views_asked = _views(store, fitted), _views(store, rows_N)
     found = {}
     for name, x in views.items():
         said_N = linear_model().fit(x, known).decision_function(views_asked[name])
-        found[name] = bootstrapped("auroc", _auroc, truth_N, said_N, clusters(asked), seed)
+        found[name] = bootstrapped("auroc", _auroc, truth_N, said_N, patients_N, seed)
+        for label, mine_N in (("normal", ~truth_N), ("pneumonia", truth_N)):
+            pair_N2 = np.c_[said_N, logits_N][mine_N]
+            found[name] |= _correlation(f"lean_{label}", pair_N2, patients_N[mine_N], seed)
     return found
 
 
@@ -55,3 +65,21 @@ def _views(store: Store, rows: NDArray[np.int64]) -> dict[str, NDArray[np.floati
 
 def _auroc(truth: NDArray[np.bool_], said: Float1D, weights: Float1D) -> float:
     return float(roc_auc_score(truth, said, sample_weight=weights))
+
+
+def _correlation(
+    name: str, pair_N2: NDArray[np.float64], patients_N: NDArray[np.int64], seed: int
+) -> dict[str, Any]:
+    """Spearman's, with its interval over resampled patients; None where one side is constant."""
+    if any(len(set(side)) < 2 for side in pair_N2.T):
+        return {name: None, f"{name}_ci95": None}
+    rows_of = list(pd.Series(range(len(pair_N2))).groupby(patients_N).indices.values())
+    rng = np.random.default_rng(seed)
+    values = []
+    for _ in range(intervals.RESAMPLES):
+        drawn = np.concatenate([rows_of[i] for i in rng.integers(len(rows_of), size=len(rows_of))])
+        if all(len(set(side)) > 1 for side in pair_N2[drawn].T):
+            values.append(spearmanr(pair_N2[drawn]).statistic)
+    low, high = np.percentile(values, [2.5, 97.5])
+    value = float(spearmanr(pair_N2).statistic)
+    return {name: value, f"{name}_ci95": [float(low), float(high)]}

@@ -98,13 +98,15 @@ class ModelInfo:
         return self.operating_points[name]
 
     def uncertain_range(self, threshold: float) -> tuple[float, float]:
-        """From which probability, and below which, a film lies where both kinds are found.
+        """From which probability, and below which, an answer is uncertain.
 
-        It holds `threshold`. Of the validation films that chose the operating points, 2 % of the
-        pneumonias lie below it and 2 % of the normal films above.
+        It holds `threshold`, and lies between the operating points UNCERTAIN: of the validation
+        films that chose them 2 % of the pneumonias lie below the one and 2 % of the normal films
+        above the other. Where the classes are told apart better than that the points change places,
+        and few films of either lie between.
         """
-        low, high = (self.operating_points[name].threshold for name in UNCERTAIN)
-        return min(low, threshold), max(high, threshold)
+        ends = [threshold, *(self.operating_points[name].threshold for name in UNCERTAIN)]
+        return min(ends), max(ends)
 
     def is_uncertain(self, probability: float, threshold: float) -> bool:
         """Whether it lies in `uncertain_range`."""

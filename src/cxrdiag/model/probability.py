@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -16,8 +18,11 @@ def probability(logits: ArrayLike, temperature: float = 1.0) -> NDArray[np.float
     return np.exp(-np.logaddexp(0.0, -scaled))
 
 
-def at_prevalence(p: float, prevalence: float, new: float) -> float:
-    """A probability that holds for one prevalence, for another: Bayes' theorem on the odds.
+_P = TypeVar("_P", float, NDArray[np.float64])
+
+
+def at_prevalence(p: _P, prevalence: float, new: float) -> _P:
+    """Probabilities that hold for one prevalence, for another: Bayes' theorem on the odds.
 
     It takes the films of either class to be alike in both places. Prevalences lie between 0 and 1.
     """

@@ -17,14 +17,19 @@ def squares(films: list[Path]) -> np.ndarray:
 
 def test_odd_ones_among_films(films: list[Path]) -> None:
     images = squares(films)
-    assert find_odd(look_at(images).thumbnails_NTT) == {"blank": [], "inverted": [], "unlike": []}
+    assert find_odd(look_at(images).thumbnails_NTT) == {
+        "blank": [], "inverted": [], "turned": [], "unlike": [],
+    }  # fmt: skip
     rng = np.random.default_rng(0)
     images[3] = 255 - images[3]
     images[7] = 128
     images[9] = rng.integers(120, 124, (96, 96))  # nothing but a scanner's noise
     images[11] = np.kron(rng.integers(0, 255, (16, 16)), np.ones((6, 6)))
+    for row, turns in ((13, 1), (14, 2), (15, 3)):
+        images[row] = np.rot90(images[row], turns)
     found = find_odd(look_at(images).thumbnails_NTT)
     assert (found["inverted"], sorted(found["blank"]), found["unlike"]) == ([3], [7, 9], [11])
+    assert sorted(found["turned"]) == [13, 14, 15]
 
 
 def test_all_blank() -> None:

@@ -10,27 +10,36 @@ BLANK_BELOW = 4.0
 INVERTED_BELOW, UNLIKE_BELOW = -0.3, 0.2
 """Correlation with the mean of the data set. Nearly all films are above 0.4; inverted, they are as
 far below 0."""
+TURNED_FROM = 0.05
+"""By so much more such a picture looks like the mean when the mean is turned. Of CoronaHack's films
+turned by a quarter or half, 98 % do or more (`tests/real`); of the 5,910 as they are, seven."""
 
 
 def find_odd(thumbnails_NTT: NDArray[np.uint8]) -> dict[str, list[int]]:
-    """Rows of images that are `blank`, `inverted` (bone dark) or otherwise `unlike` the others.
+    """Rows of images that are `blank`, `inverted` (bone dark), `turned` or otherwise `unlike`.
 
-    Unlike are lateral films, other anatomy, photographs; and some films that are only badly
-    exposed. The most unlike come first.
+    Unlike the others are lateral films, other anatomy, photographs; and some films that are only
+    badly exposed. The most unlike come first.
     """
     n, side = len(thumbnails_NTT), thumbnails_NTT.shape[1] // 2
-    coarse = thumbnails_NTT.reshape(n, side, 2, side, 2).mean((2, 4), dtype=np.float32)
-    flat_NP = coarse.reshape(n, -1)
-    deviation_N = flat_NP.std(axis=1)
+    coarse_NKK = thumbnails_NTT.reshape(n, side, 2, side, 2).mean((2, 4), dtype=np.float32)
+    deviation_N = coarse_NKK.std(axis=(1, 2))
     blank_N = deviation_N < BLANK_BELOW
-    centred_NP = flat_NP - flat_NP.mean(axis=1, keepdims=True)
-    mean_P = centred_NP[~blank_N].mean(axis=0) if not blank_N.all() else np.zeros_like(flat_NP[0])
-    scale_N = deviation_N * mean_P.std() * len(mean_P)
-    correlation_N = np.divide(
-        centred_NP @ mean_P, scale_N, out=np.zeros_like(scale_N), where=scale_N > 0
-    )
+    centred_NKK = coarse_NKK - coarse_NKK.mean(axis=(1, 2), keepdims=True)
+    mean_KK = centred_NKK[~blank_N].mean(axis=0) if not blank_N.all() else np.zeros((side, side))
+    scale_N = deviation_N * mean_KK.std() * mean_KK.size
+
+    def correlation(turns: int) -> NDArray[np.float64]:
+        product_N = (centred_NKK * np.rot90(mean_KK, turns)).sum(axis=(1, 2), dtype=np.float64)
+        result_N = np.zeros(n)
+        np.divide(product_N, scale_N, out=result_N, where=scale_N > 0)
+        return result_N
+
+    correlation_N = correlation(0)
+    turned_N = np.max([correlation(turns) for turns in (1, 2, 3)], axis=0) - correlation_N
     inverted_N = ~blank_N & (correlation_N < INVERTED_BELOW)
-    unlike_N = ~blank_N & ~inverted_N & (correlation_N < UNLIKE_BELOW)
+    turned_N = ~blank_N & ~inverted_N & (turned_N > TURNED_FROM)
+    unlike_N = ~blank_N & ~inverted_N & ~turned_N & (correlation_N < UNLIKE_BELOW)
     order = np.argsort(correlation_N, kind="stable")
-    kinds = {"blank": blank_N, "inverted": inverted_N, "unlike": unlike_N}
+    kinds = {"blank": blank_N, "inverted": inverted_N, "turned": turned_N, "unlike": unlike_N}
     return {kind: [int(row) for row in order if which[row]] for kind, which in kinds.items()}
