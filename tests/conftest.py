@@ -25,6 +25,7 @@ from cxrdiag.cli.app import main
 from cxrdiag.data.phantom.dataset import IMAGES, write_coronahack
 from cxrdiag.data.prepare import prepare
 from cxrdiag.data.store import Store
+from cxrdiag.evaluation import intervals
 from cxrdiag.training.config import load_recipe
 from cxrdiag.training.trainer import fit
 
@@ -100,6 +101,12 @@ def desk(
         (desk / link).symlink_to(target)
     monkeypatch.chdir(desk)
     return desk
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shorter bootstrap: a thousand resamples through scikit-learn take seconds a call."""
+    monkeypatch.setattr(intervals, "RESAMPLES", 100)
 
 
 @pytest.fixture
