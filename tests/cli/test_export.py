@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -42,3 +43,16 @@ def test_where_it_is_written(
     assert cxrdiag_command("export", "--run", "shipped", "--out", tmp_path).code == 1
     outcome = cxrdiag_command("export", "--run", "shipped", "--format", "tflite")
     assert (outcome.code, "one of onnx" in outcome.err) == (2, True)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "model.json", "film.jpeg"])
+def test_it_takes_the_place_of_nothing(
+    trained_run: Path, tmp_path: Path, cxrdiag_command, name: str
+) -> None:
+    run = Path(shutil.copytree(trained_run, tmp_path / "run"))
+    before = {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
+    outcome = cxrdiag_command("export", "--run", run, "--out", run / name)
+    assert (outcome.code, "would write over" in outcome.err) == (2, True)
+    assert {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
+    for _ in range(2):  # its own file it may
+        assert cxrdiag_command("export", "--run", run).code == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cxrdiag.errors import UsageError
+from cxrdiag.errors import ModelError, UsageError
 from cxrdiag.inference.backend import load_backend
 from cxrdiag.model.classifier import Classifier
 from cxrdiag.model.onnx import OnnxClassifier
@@ -57,3 +57,14 @@ def test_a_film_is_diagnosed_without_torch(phantoms: Path, tmp_path: Path) -> No
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_without_onnx_runtime_there_is_a_way(
+    trained_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "cxrdiag.model.onnx", raising=False)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(ModelError) as raised:
+        load_backend(trained_run)
+    assert raised.value.code == "no_onnx"
+    assert "--backend torch" in str(raised.value.hint)

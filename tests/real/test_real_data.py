@@ -127,7 +127,8 @@ def test_the_audit_finds_the_shortcuts_and_the_films_saved_twice(store: Store) -
     assert found == [{"D5ACAA93", "35AF5C3B"}, {"F4341CE7", "E63574A7"}]  # looked at: they are
     assert audit["odd"]["blank"] == audit["odd"]["inverted"] == []
     unlike = {name[:8] for name in audit["odd"]["unlike"]}
-    assert {"F63AB6CE", "35AF5C3B"} <= unlike  # badly exposed; lateral
+    turned = {name[:8] for name in audit["odd"]["turned"]}
+    assert {"F63AB6CE", "35AF5C3B"} <= unlike | turned  # badly exposed; lateral
     assert len(unlike) <= 20
 
 
@@ -172,7 +173,7 @@ def test_an_inverted_film_is_found(store: Store) -> None:
 def test_a_turned_film_is_found(store: Store, turns: int) -> None:
     small = look_at(store.images_NSS).thumbnails_NTT
     as_they_are = set(find_odd(small)["turned"])
-    assert len(as_they_are) <= 8
+    assert len(as_they_are) <= 15
     rows = np.arange(0, len(small), 50)
     small[rows] = np.rot90(small[rows], turns, axes=(1, 2))
     found = set(find_odd(small)["turned"]) - as_they_are

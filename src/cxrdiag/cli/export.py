@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cxrdiag.cli.options import Json, Model
+from cxrdiag.cli.options import Json, Model, refuse_to_overwrite
 from cxrdiag.errors import UsageError
 
 FORMATS = ("onnx",)
@@ -45,6 +45,8 @@ def export(
     folder = runs.find_model(run)
     path = out or (Path() if folder == runs.SHIPPED_FOLDER else folder) / "model.onnx"
     refuse_folder(path)
+    if out is not None and path.name != "model.onnx":
+        refuse_to_overwrite("--out", path, [], folder)
     info, weights = read_weights(folder)
     graph = build_graph(weights, info)
     data = graph.SerializeToString()

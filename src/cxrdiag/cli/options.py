@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from cxrdiag.errors import UsageError
 
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON document instead of tables and progress.")
@@ -32,3 +35,18 @@ OperatingPoint = Annotated[
     typer.Option(help="Which threshold: balanced, youden, sensitivity=0.95, specificity=0.95, ..."),
 ]
 STORE = Path("data/prepared")
+
+
+def refuse_to_overwrite(option: str, target: Path, films: Sequence[Path], model: Path) -> None:
+    """Raise UsageError where a file to write would take the place of a film or a model's file."""
+    from cxrdiag.data.find import IMAGE_SUFFIXES
+
+    place = target.resolve()
+    is_film = target.suffix.lower() in IMAGE_SUFFIXES or any(place == f.resolve() for f in films)
+    if is_film or (place.parent == model.resolve() and place.exists()):
+        raise UsageError(
+            f"{option} would write over this file",
+            path=target,
+            hint="name another",
+            code="overwrite",
+        )

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxrdiag.cli.options import Device, Json, Model, OperatingPoint
-from cxrdiag.errors import DataError, UsageError
+from cxrdiag.cli.options import Device, Json, Model, OperatingPoint, refuse_to_overwrite
+from cxrdiag.errors import DataError
 
 if TYPE_CHECKING:
     from cxrdiag.inference.predictor import Diagnosis, Failure
@@ -69,7 +69,7 @@ def predict(
     model = model_name(predictor.model)
     paths = expand(files, heatmap)
     if csv_file is not None:
-        _refuse_to_overwrite(csv_file, paths, predictor.model)
+        refuse_to_overwrite("--csv", csv_file, paths, predictor.model)
     results: list[Diagnosis | Failure] = []
     with progress_bar(quiet=json or len(paths) < 64) as bar:
         task = bar.add_task("reading X-rays", total=len(paths), note="")
@@ -88,18 +88,6 @@ def predict(
         _print_people(diagnoses, failures, model)
     if failures:
         raise typer.Exit(DataError.exit_code)
-
-
-def _refuse_to_overwrite(csv_file: Path, films: Sequence[Path], model: Path) -> None:
-    """Raise UsageError where the CSV would take the place of a film, a map or a model's file."""
-    from cxrdiag.data.find import IMAGE_SUFFIXES
-
-    target = csv_file.resolve()
-    is_film = csv_file.suffix.lower() in IMAGE_SUFFIXES or any(target == f.resolve() for f in films)
-    if is_film or (target.parent == model.resolve() and target.exists()):
-        raise UsageError(
-            "--csv would write over this file", path=csv_file, hint="name another", code="overwrite"
-        )
 
 
 def _print_document(

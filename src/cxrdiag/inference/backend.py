@@ -8,7 +8,7 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrdiag.errors import UsageError
+from cxrdiag.errors import ModelError, UsageError
 from cxrdiag.model.info import Answers, ModelInfo
 
 BACKENDS = ("auto", "onnx", "torch")
@@ -53,6 +53,12 @@ def load_backend(model: Path, device: str = "auto", backend: str = "auto") -> Ba
         from cxrdiag.model.device import choose_device
 
         return load_model(model, choose_device(device))
-    from cxrdiag.model.onnx import load_onnx
-
+    try:
+        from cxrdiag.model.onnx import load_onnx
+    except ImportError as error:
+        raise ModelError(
+            f"ONNX Runtime is not usable here: {error}",
+            hint="pip install onnx onnxruntime, or use --backend torch",
+            code="no_onnx",
+        ) from error
     return load_onnx(model)

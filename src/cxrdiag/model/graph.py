@@ -29,7 +29,7 @@ OPSET, IR_VERSION = 17, 8
 """Of 2022, so that older runtimes read it too."""
 METADATA = "cxrdiag"
 """Under which key of the metadata the graph says what model.json says, as JSON."""
-_LARGEST = 2**31 - 2**24
+_LARGEST = 2**31 - 2**26
 """Bytes, by the format that a graph is written in."""
 _END = -(2**31)
 """The end of a slice that goes backwards to the first."""
@@ -46,7 +46,7 @@ def build_graph(weights: Mapping[str, NDArray[Any]], info: ModelInfo) -> ModelPr
     if sum(values.nbytes for values in weights.values()) > _LARGEST:
         raise ModelError(
             "more than 2 GB of weights, which ONNX cannot hold",
-            hint="use --backend torch",
+            hint="predict --backend torch computes without it",
             code="too_large_for_onnx",
         )
     g = _Graph(weights)

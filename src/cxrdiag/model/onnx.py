@@ -12,8 +12,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from cxrdiag.errors import ModelError
 from cxrdiag.model.graph import build_graph
-from cxrdiag.model.info import Answers, Detected, ModelInfo
+from cxrdiag.model.info import Answers, Detected, ModelInfo, in_one_line
 from cxrdiag.model.weights import read_weights
 
 _ERRORS_ALONE = 3
@@ -59,4 +60,13 @@ def load_onnx(folder: Path) -> OnnxClassifier:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ALONE
     graph = build_graph(weights, info).SerializeToString()
-    return OnnxClassifier(onnxruntime.InferenceSession(graph, options), info)
+    del weights  # a session takes as much again
+    try:
+        return OnnxClassifier(onnxruntime.InferenceSession(graph, options), info)
+    except Exception as error:  # its own kinds, which derive from no common one
+        raise ModelError(
+            f"ONNX Runtime does not run it: {in_one_line(error)}",
+            path=folder,
+            hint="use --backend torch",
+            code="no_onnx",
+        ) from error

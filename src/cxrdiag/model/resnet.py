@@ -97,7 +97,6 @@ class ResNet(nn.Module):
         self.layer2 = _stage(block, n_out[0], widths[1], depths[1], stride=2)
         self.layer3 = _stage(block, n_out[1], widths[2], depths[2], stride=2)
         self.layer4 = _stage(block, n_out[2], widths[3], depths[3], stride=2)
-        self.stage_channels = tuple(n_out)
         self.fc = nn.Linear(n_out[3], n_outputs)
         for module in self.modules():
             # On the meta device there is nothing to draw, and to try takes torch two seconds.

@@ -1,6 +1,6 @@
 """The one reader of a model folder, in NumPy: model.json and the weights that it describes.
 
-To read a file from a stranger executes nothing, and takes no more memory than what it holds.
+To read a file from a stranger executes nothing, and takes memory by what it holds alone.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ def read_weights(folder: Path) -> tuple[ModelInfo, dict[str, NDArray[Any]]]:
     try:
         with open_weights(path, "numpy") as file:
             if not _fit(file, info):
-                raise _mismatch(path, f"the weights do not fit {info.arch} of width {info.width}")
+                raise _mismatch(
+                    path,
+                    f"the weights do not fit {info.arch} of width {info.width}, or are not F16, F32 or F64",
+                )
             if file_sha256(path) != sha256:
                 raise _mismatch(path, f"the weights are not those that {INFO} describes")
             names = file.keys()
