@@ -42,10 +42,8 @@ def read_weights(folder: Path) -> tuple[ModelInfo, dict[str, NDArray[Any]]]:
     try:
         with open_weights(path, "numpy") as file:
             if not _fit(file, info):
-                raise _mismatch(
-                    path,
-                    f"the weights do not fit {info.arch} of width {info.width}, or are not F16, F32 or F64",
-                )
+                what = f"{info.arch} of width {info.width}, in F16, F32 or F64"
+                raise _mismatch(path, f"the weights do not fit {what}")
             if file_sha256(path) != sha256:
                 raise _mismatch(path, f"the weights are not those that {INFO} describes")
             names = file.keys()
