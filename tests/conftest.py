@@ -16,6 +16,8 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A console keeps for good the width that stands here when it is imported: a test sets its own.
 os.environ.pop("COLUMNS", None)
+# As cxrdiag.model.onnx does, for the tests that import ONNX Runtime themselves.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import pytest
 import torch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -68,3 +69,19 @@ def test_without_onnx_runtime_there_is_a_way(
         load_backend(trained_run)
     assert raised.value.code == "no_onnx"
     assert "--backend torch" in str(raised.value.hint)
+
+
+def test_nothing_is_reported_to_anybody(phantoms: Path, tmp_path: Path) -> None:
+    film = min(phantoms.rglob("test/*.jpeg"))
+    environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+    (tmp_path / "temporary").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-m", "cxrdiag", "predict", str(film)],
+        cwd=tmp_path,
+        env={**environment, "TMPDIR": str(tmp_path / "temporary")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list((tmp_path / "temporary").iterdir()) == []

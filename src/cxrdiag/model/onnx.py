@@ -5,17 +5,22 @@ To import torch takes longer than to answer for a film.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from cxrdiag.errors import ModelError
 from cxrdiag.model.graph import build_graph
 from cxrdiag.model.info import Answers, Detected, ModelInfo, in_one_line
 from cxrdiag.model.weights import read_weights
+
+# Its builds by Microsoft report to them, from the import on, and leave a file for it in the
+# temporary folder: nothing of a patient's film is anybody else's to know.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+import onnxruntime
 
 _ERRORS_ALONE = 3
 _AT_ONCE, _MOST = 32, 2**24
