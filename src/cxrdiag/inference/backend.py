@@ -13,6 +13,8 @@ from cxrdiag.model.info import Answers, ModelInfo
 
 BACKENDS = ("auto", "onnx", "torch")
 _ON_THE_PROCESSOR = ("auto", "cpu")
+_LARGE = 2**28
+"""Bytes of weights from which `auto` is torch: a graph takes seven times as much to be built."""
 
 
 class Backend(Protocol):
@@ -32,8 +34,9 @@ class Backend(Protocol):
 def load_backend(model: Path, device: str = "auto", backend: str = "auto") -> Backend:
     """Load a model folder to compute with `backend`: `onnx`, `torch` or `auto`.
 
-    `auto` is onnx, but for a `device` other than the processor. Raises ModelError where the model
-    cannot be used, UsageError for an unknown backend or device, or an onnx that is to use a GPU.
+    `auto` is onnx, but for large models and for a `device` other than the processor. Raises
+    ModelError where the model cannot be used, UsageError for an unknown backend or device, or an
+    onnx that is to use a GPU.
     """
     if backend not in BACKENDS:
         raise UsageError(
@@ -47,7 +50,9 @@ def load_backend(model: Path, device: str = "auto", backend: str = "auto") -> Ba
             hint="use --backend torch, or --device cpu",
             code="no_device",
         )
-    if backend == "torch" or device not in _ON_THE_PROCESSOR:
+    weights = model / "model.safetensors"
+    is_large = backend == "auto" and weights.is_file() and weights.stat().st_size > _LARGE
+    if backend == "torch" or is_large or device not in _ON_THE_PROCESSOR:
         # Inside, so that nobody waits for torch who does not need it.
         from cxrdiag.model.checkpoint import load_model
         from cxrdiag.model.device import choose_device
