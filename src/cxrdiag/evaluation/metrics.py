@@ -83,10 +83,10 @@ def compute_metrics(
     return metrics
 
 
-def auroc(films: pd.DataFrame, logits_N: Float1D, seed: int = 0) -> dict[str, Any]:
-    """AUROC and its interval alone, of records with the columns label, patient and name."""
+def auroc(films: pd.DataFrame, said_N: Float1D, seed: int = 0) -> dict[str, Any]:
+    """AUROC of what was said of films, and its interval: films have label, patient and name."""
     truth_N = (films["label"] == PNEUMONIA).to_numpy()
-    return bootstrapped("auroc", _auroc, truth_N, logits_N, clusters(films), seed)
+    return bootstrapped("auroc", _auroc, truth_N, said_N, clusters(films), seed)
 
 
 def calibration_metrics(

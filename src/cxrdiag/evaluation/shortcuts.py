@@ -14,14 +14,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
-from sklearn.metrics import roc_auc_score
 
-from cxrdiag.data.audit.shortcuts import FACTS, SAMPLE, linear_model, views_without_lungs
+from cxrdiag.data.audit.shortcuts import (
+    FACTS,
+    linear_model,
+    rows_to_fit,
+    views_without_lungs,
+)
 from cxrdiag.data.audit.thumbnails import look_at
 from cxrdiag.data.kaggle import PNEUMONIA
 from cxrdiag.data.store import Store
 from cxrdiag.evaluation import intervals
-from cxrdiag.evaluation.intervals import Float1D, bootstrapped, clusters
+from cxrdiag.evaluation.intervals import clusters
+from cxrdiag.evaluation.metrics import auroc
 
 
 def shortcut_metrics(
@@ -34,9 +39,7 @@ def shortcut_metrics(
     within either class, where the label cannot bring one about: what is not 0 says that the network
     goes by it, or by what goes with it. Empty where either set of films has one class only.
     """
-    fitted = np.flatnonzero((store.records["split"] != "test").to_numpy())
-    if len(fitted) > SAMPLE:
-        fitted = np.sort(np.random.default_rng(seed).choice(fitted, SAMPLE, replace=False))
+    fitted = rows_to_fit(store.records["split"])
     asked = store.records.iloc[rows_N]
     known, truth_N = (_truth(records) for records in (store.records.iloc[fitted], asked))
     if any(len(set(truths)) < 2 for truths in (known, truth_N)):
@@ -46,7 +49,7 @@ def shortcut_metrics(
     found = {}
     for name, x in views.items():
         said_N = linear_model().fit(x, known).decision_function(views_asked[name])
-        found[name] = bootstrapped("auroc", _auroc, truth_N, said_N, patients_N, seed)
+        found[name] = auroc(asked, said_N, seed)
         for label, mine_N in (("normal", ~truth_N), ("pneumonia", truth_N)):
             pair_N2 = np.c_[said_N, logits_N][mine_N]
             found[name] |= _correlation(f"lean_{label}", pair_N2, patients_N[mine_N], seed)
@@ -61,10 +64,6 @@ def _views(store: Store, rows: NDArray[np.int64]) -> dict[str, NDArray[np.floati
     facts = store.records.iloc[rows][FACTS].to_numpy(dtype=np.float64)
     looks = look_at(store.images_NSS, rows)
     return views_without_lungs(looks.thumbnails_NTT, looks.grays_NG, facts)
-
-
-def _auroc(truth: NDArray[np.bool_], said: Float1D, weights: Float1D) -> float:
-    return float(roc_auc_score(truth, said, sample_weight=weights))
 
 
 def _correlation(

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from cxrdiag.errors import ModelError, UsageError
 from cxrdiag.model.info import Answers, ModelInfo
+from cxrdiag.model.weights import WEIGHTS
 
 BACKENDS = ("auto", "onnx", "torch")
 _ON_THE_PROCESSOR = ("auto", "cpu")
 _LARGE = 2**28
-"""Bytes of weights from which `auto` is torch: a graph takes seven times as much to be built."""
+"""Bytes of weights from which `auto` is torch: a graph of them takes several times as much."""
 
 
 class Backend(Protocol):
@@ -50,7 +51,7 @@ def load_backend(model: Path, device: str = "auto", backend: str = "auto") -> Ba
             hint="use --backend torch, or --device cpu",
             code="no_device",
         )
-    weights = model / "model.safetensors"
+    weights = model / WEIGHTS
     is_large = backend == "auto" and weights.is_file() and weights.stat().st_size > _LARGE
     if backend == "torch" or is_large or device not in _ON_THE_PROCESSOR:
         # Inside, so that nobody waits for torch who does not need it.

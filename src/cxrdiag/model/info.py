@@ -97,6 +97,10 @@ class ModelInfo:
             )
         return self.operating_points[name]
 
+    def called_at(self, name: str) -> ModelInfo:
+        """The same with the threshold of that operating point. Raises UsageError as `at` does."""
+        return dataclasses.replace(self, threshold=self.at(name).threshold)
+
     def uncertain_range(self, threshold: float) -> tuple[float, float]:
         """From which probability, and below which, an answer is uncertain.
 

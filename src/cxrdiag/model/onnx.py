@@ -36,8 +36,7 @@ class OnnxClassifier:
 
     def at(self, operating_point: str) -> OnnxClassifier:
         """As `Classifier.at`."""
-        threshold = self.info.at(operating_point).threshold
-        return replace(self, info=replace(self.info, threshold=threshold))
+        return replace(self, info=self.info.called_at(operating_point))
 
     def answer(self, images_BSS: NDArray[np.uint8], *, with_maps: bool = False) -> Answers:
         """All that is to be said of decoded squares, uint8 (B, S, S)."""

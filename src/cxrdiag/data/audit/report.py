@@ -17,7 +17,12 @@ from cxrdiag.data.audit.near_duplicates import (
     find_near_duplicates,
 )
 from cxrdiag.data.audit.odd import find_odd
-from cxrdiag.data.audit.shortcuts import FACTS, SAMPLE, find_shortcuts, views_without_lungs
+from cxrdiag.data.audit.shortcuts import (
+    FACTS,
+    find_shortcuts,
+    rows_to_fit,
+    views_without_lungs,
+)
 from cxrdiag.data.audit.thumbnails import look_at, write_sheet
 from cxrdiag.data.image import Encoding
 from cxrdiag.data.kaggle import PNEUMONIA
@@ -43,9 +48,7 @@ def audit(
     )
     odd = find_odd(looks.thumbnails_NTT)
     _write_sheets(folder, images_NSS, records, near, odd)
-    rows = np.flatnonzero((records["split"] != "test").to_numpy())
-    if len(rows) > SAMPLE:
-        rows = np.sort(np.random.default_rng(0).choice(rows, SAMPLE, replace=False))
+    rows = rows_to_fit(records["split"])
     part = records.iloc[rows]
     views = views_without_lungs(
         looks.thumbnails_NTT[rows],

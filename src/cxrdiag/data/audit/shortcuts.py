@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_score
@@ -58,6 +59,14 @@ def find_shortcuts(
     if any(len(set(targets_N[fold])) < 2 for fold in (part for pair in folds for part in pair)):
         return []  # patients of very unequal numbers of films
     return [_measure(name, x, targets_N, folds) for name, x in views.items()]
+
+
+def rows_to_fit(splits: pd.Series[str]) -> NDArray[np.int64]:
+    """The rows of train and val, or a sample of them."""
+    rows = np.flatnonzero((splits != "test").to_numpy())
+    if len(rows) > SAMPLE:
+        rows = np.sort(np.random.default_rng(0).choice(rows, SAMPLE, replace=False))
+    return rows
 
 
 def views_without_lungs(
