@@ -28,8 +28,7 @@ def export(
 ) -> None:
     """Write a model as one ONNX file, with its maps, its detector and what model.json says.
 
-    It takes squares of gray pixels, and whether maps are wanted. `predict` does not read it: it
-    builds the same graph anew, from weights that were checked.
+    It takes squares of gray pixels, and whether maps are wanted. `predict` does not read the file.
     """
     from cxrdiag import runs
     from cxrdiag.cli.console import out as console

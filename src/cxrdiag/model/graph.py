@@ -10,25 +10,19 @@ cells, F and G features, K directions.
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import itertools
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from numpy.typing import NDArray
+from onnx import ModelProto, TensorProto, helper
 
 from cxrdiag.errors import ModelError
 from cxrdiag.model.info import ModelInfo
+from cxrdiag.model.nodes import Nodes
 from cxrdiag.model.weights import GRID
 
-OPSET, IR_VERSION = 17, 8
-"""Of 2022, so that older runtimes read it too."""
-METADATA = "cxrdiag"
-"""Under which key of the metadata the graph says what model.json says, as JSON."""
 _LARGEST = 2**31 - 2**26
 """Bytes, by the format that a graph is written in."""
 _END = -(2**31)
@@ -49,7 +43,7 @@ def build_graph(weights: Mapping[str, NDArray[Any]], info: ModelInfo) -> ModelPr
             hint="predict --backend torch computes without it",
             code="too_large_for_onnx",
         )
-    g = _Graph(weights)
+    g = Nodes(weights)
     x = _pixels(g, info)
     if info.mirror:  # the mirror images are the second half of one batch
         x = g.add("Concat", x, _mirrored(g, x), axis=0)
@@ -84,105 +78,7 @@ def build_graph(weights: Mapping[str, NDArray[Any]], info: ModelInfo) -> ModelPr
     return g.model(info)
 
 
-class _Graph:
-    """Nodes as they are added; a name stands for the tensor that a node gives."""
-
-    def __init__(self, weights: Mapping[str, NDArray[Any]]) -> None:
-        self.weights = weights
-        self._nodes: list[NodeProto] = []
-        self._constants: dict[str, TensorProto] = {}
-        self._cast: dict[str, str] = {}
-        self._outputs: list[Any] = []
-        self._numbers = itertools.count()
-
-    def add(self, op: str, *inputs: str, **attributes: Any) -> str:
-        """Add a node of one output, and return its name."""
-        output = f"{op.lower()}_{next(self._numbers)}"
-        self._nodes.append(helper.make_node(op, list(inputs), [output], output, **attributes))
-        return output
-
-    def halves(self, x: str) -> tuple[str, str]:
-        """The first and the second half of a batch."""
-        outputs = [f"half_{next(self._numbers)}" for _ in range(2)]
-        self._nodes.append(helper.make_node("Split", [x], outputs, outputs[0], axis=0))
-        return outputs[0], outputs[1]
-
-    def constant(self, values: ArrayLike, dtype: type = np.float32) -> str:
-        name = f"constant_{next(self._numbers)}"
-        self._constants[name] = numpy_helper.from_array(np.asarray(values, dtype), name)
-        return name
-
-    def ints(self, values: Sequence[int]) -> str:
-        return self.constant(values, np.int64)
-
-    def weight(self, name: str) -> str:
-        """A weight in single precision; in the file in half, where that holds all of it."""
-        if name in self._cast:
-            return self._cast[name]
-        values = np.asarray(self.weights[name], np.float32)
-        with np.errstate(over="ignore"):
-            half = values.astype(np.float16)
-        if values.ndim > 1 and np.array_equal(half.astype(np.float32), values):
-            self._constants[name] = numpy_helper.from_array(half, name)
-            cast = helper.make_node("Cast", [name], [f"{name}.single"], to=TensorProto.FLOAT)
-            self._nodes.append(cast)
-            self._cast[name] = f"{name}.single"
-        else:
-            self._constants[name] = numpy_helper.from_array(values, name)
-            self._cast[name] = name
-        return self._cast[name]
-
-    def conv(self, name: str, x: str, stride: int = 1, spread: int = 1) -> str:
-        """A convolution of an odd kernel, padded so that without a stride the size stays."""
-        kernel = self.weights[f"{name}.weight"].shape[2:]
-        return self.add(
-            "Conv",
-            x,
-            self.weight(f"{name}.weight"),
-            strides=[stride] * 2,
-            dilations=[spread] * 2,
-            pads=[spread * (side // 2) for side in kernel] * 2,
-        )
-
-    def norm(self, name: str, x: str) -> str:
-        parts = ("weight", "bias", "running_mean", "running_var")
-        named = [self.weight(f"{name}.{part}") for part in parts]
-        return self.add("BatchNormalization", x, *named, epsilon=1e-5)
-
-    @contextlib.contextmanager
-    def branch(self) -> Iterator[list[NodeProto]]:
-        """What is added within goes into a list of its own, for a node that may skip it."""
-        outer, self._nodes = self._nodes, []
-        try:
-            yield self._nodes
-        finally:
-            self._nodes = outer
-
-    def output(self, name: str, x: str, shape: list[str]) -> None:
-        self._nodes.append(helper.make_node("Identity", [x], [name]))
-        self._outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
-
-    def model(self, info: ModelInfo) -> ModelProto:
-        side = info.image_size
-        inputs = [
-            helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", side, side]),
-            helper.make_tensor_value_info("with_maps", TensorProto.BOOL, []),
-        ]
-        constants = list(self._constants.values())
-        graph = helper.make_graph(self._nodes, "cxrdiag", inputs, self._outputs, constants)
-        model = helper.make_model(
-            graph,
-            opset_imports=[helper.make_opsetid("", OPSET)],
-            ir_version=IR_VERSION,
-            producer_name="cxrdiag",
-            producer_version=info.cxrdiag_version,
-            doc_string=info.notice,
-        )
-        helper.set_model_props(model, {METADATA: json.dumps(dataclasses.asdict(info))})
-        return model
-
-
-def _pixels(g: _Graph, info: ModelInfo) -> str:
+def _pixels(g: Nodes, info: ModelInfo) -> str:
     """Stored squares to what the network takes, (B, 1, R, R)."""
     x = g.add("Div", g.add("Cast", "images", to=TensorProto.FLOAT), g.constant(255))
     x = g.add("Unsqueeze", x, g.ints([1]))
@@ -205,9 +101,7 @@ def resize_matrix(old: int, new: int) -> NDArray[np.float64]:
     return np.asarray(weights_NO / weights_NO.sum(axis=1, keepdims=True))
 
 
-def _stage(
-    g: _Graph, name: str, x: str, stride: int, spread: int = 1, spread_after: int = 1
-) -> str:
+def _stage(g: Nodes, name: str, x: str, stride: int, spread: int = 1, spread_after: int = 1) -> str:
     """The blocks of one stage, the first of which strides.
 
     `spread` is between the pixels that the striding convolution sees, `spread_after` between those
@@ -231,7 +125,7 @@ def _stage(
     raise AssertionError("there is always a last block")
 
 
-def _detect(g: _Graph, features: Sequence[str], resolution: int) -> None:
+def _detect(g: Nodes, features: Sequence[str], resolution: int) -> None:
     """`Detector` on the features of the second and third stage and the last one's means."""
     *maps, pooled = features
     sides = [-(-resolution // 2**n) for n in (3, 4)]
@@ -261,7 +155,7 @@ def _part_means(side: int) -> NDArray[np.float64]:
     return means
 
 
-def _maps(g: _Graph, second: str, info: ModelInfo) -> str:
+def _maps(g: Nodes, second: str, info: ModelInfo) -> str:
     """Maps (B, h, w) of the features of the second stage, as `densify` and `unmirror` do it."""
     x = _stage(g, "layer3", second, stride=1, spread=1, spread_after=2)
     x = _stage(g, "layer4", x, stride=1, spread=2, spread_after=4)
@@ -278,10 +172,10 @@ def _maps(g: _Graph, second: str, info: ModelInfo) -> str:
     return _mean(g, film, g.add("Add", turned, between))
 
 
-def _mirrored(g: _Graph, x: str) -> str:
+def _mirrored(g: Nodes, x: str) -> str:
     """Turned about, left to right."""
     return g.add("Slice", x, g.ints([-1]), g.ints([_END]), g.ints([-1]), g.ints([-1]))
 
 
-def _mean(g: _Graph, a: str, b: str) -> str:
+def _mean(g: Nodes, a: str, b: str) -> str:
     return g.add("Div", g.add("Add", a, b), g.constant(2))
