@@ -58,7 +58,8 @@ def predict(
     import cxrdiag
     from cxrdiag.cli.console import progress_bar
     from cxrdiag.files import refuse_folder, write_file
-    from cxrdiag.inference.predictor import Diagnosis, Failure, expand
+    from cxrdiag.inference.paths import expand
+    from cxrdiag.inference.predictor import Diagnosis, Failure
     from cxrdiag.runs import model_name
 
     if csv_file is not None:

@@ -1,0 +1,61 @@
+"""Which files are meant, what each is called, and where its map goes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from cxrdiag.data.find import find_images
+from cxrdiag.data.image import read_bytes
+from cxrdiag.errors import DataError
+
+
+def anonymous_name(path: Path) -> str:
+    """The first 16 digits of the SHA-256 of its bytes, by which its owner finds it again.
+
+    Not of its name, which can be guessed. Of a file that cannot be read, "unreadable".
+    """
+    try:
+        return hashlib.sha256(read_bytes(path)).hexdigest()[:16]
+    except DataError:
+        return "unreadable"
+
+
+def expand(files: Sequence[Path], heatmap_dir: Path | None = None) -> list[Path]:
+    """Files as they are, folders as the images below them; a folder without any, as it is.
+
+    Where `heatmap_dir` lies in one of the folders, what it holds are maps and no X-rays.
+    """
+    maps = None if heatmap_dir is None else heatmap_dir.resolve()
+    paths: list[Path] = []
+    for file in files:
+        try:
+            found = find_images(file) if file.is_dir() else []
+        except DataError:  # said where the file is read
+            found = []
+        if maps is not None and file.resolve() in maps.parents:
+            found = [path for path in found if maps not in path.resolve().parents]
+        paths += found or [file]
+    return paths
+
+
+def heatmap_paths(paths: Sequence[Path], folder: Path | None) -> list[Path | None]:
+    """A PNG for each file, named after it, with a number where an input or another has the name."""
+    if folder is None:
+        return [None] * len(paths)
+    root = folder.resolve()
+    # Some file systems tell no upper case from lower.
+    taken = {str(path.resolve()).casefold() for path in paths}
+    used: Counter[str] = Counter()
+    heatmaps: list[Path | None] = []
+    for path in paths:
+        name = ""
+        while not name or str(root / name).casefold() in taken:
+            used[path.stem] += 1
+            number = f"-{used[path.stem]}" if used[path.stem] > 1 else ""
+            name = f"{path.stem}{number}.png"
+        taken.add(str(root / name).casefold())
+        heatmaps.append(folder / name)
+    return heatmaps
