@@ -6,7 +6,7 @@ The recipe `best` with seed 0: which seed was settled before any was looked at o
 benchmarks/accuracy.py left in the work folder is taken as it is. With --refit the network that is
 in the package stays, and what is fitted to it on validation after training is fitted anew:
 temperature, operating points, detector. Writes src/cxrdiag/weights: model.safetensors, model.json,
-metrics.json (of test), MODEL_CARD.md.
+model.onnx, metrics.json (of test), MODEL_CARD.md.
 """
 
 import argparse
@@ -22,6 +22,9 @@ from cxrdiag.data.store import open_store
 from cxrdiag.evaluation.card import shipped_card
 from cxrdiag.files import new_folder
 from cxrdiag.model.checkpoint import halved, load_model, save_model
+from cxrdiag.model.graph import build_graph
+from cxrdiag.model.weights import read_weights
+from cxrdiag.runs import GRAPH
 from cxrdiag.training.detector import fit_detector
 from cxrdiag.training.validation import Validation
 
@@ -52,6 +55,8 @@ def main() -> None:
     with new_folder(PACKAGE) as folder:
         for name in ("model.safetensors", "model.json", "metrics.json"):
             shutil.copyfile(run / name, folder / name)
+        graph = build_graph(read_weights(run)[1], info)
+        (folder / GRAPH).write_bytes(graph.SerializeToString())
         (folder / "MODEL_CARD.md").write_text(shipped_card(info, metrics), encoding="utf-8")
 
 

@@ -7,7 +7,6 @@ import glob
 import json
 import os
 import re
-import secrets
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -137,7 +136,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     path = path.resolve()  # a link is followed, not replaced
     path.parent.mkdir(parents=True, exist_ok=True)
     # Not the process's number: in containers it repeats, and a killed one left its folder.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     temporary.mkdir()
     try:
         with held(temporary):

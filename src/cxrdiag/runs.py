@@ -14,6 +14,8 @@ SHIPPED = "shipped"
 SHIPPED_FOLDER = Path(__file__).parent / "weights"
 INFO, RESUME = "model.json", "resume.safetensors"
 """What a training that is finished leaves in a run, and what one that was interrupted."""
+GRAPH = "model.onnx"
+"""A model as one ONNX file: `cxrdiag export` writes it; that of the shipped model ships too."""
 
 
 def newest_run(runs: Path = RUNS) -> Path:

@@ -22,6 +22,7 @@ from cxrdiag.data.image import read_image
 from cxrdiag.data.prepare import prepare
 from cxrdiag.data.store import Store
 from cxrdiag.model.checkpoint import load_model
+from cxrdiag.model.onnx import load_onnx
 from cxrdiag.model.probability import probability
 from cxrdiag.runs import SHIPPED_FOLDER
 
@@ -260,6 +261,12 @@ def test_the_shipped_model_reads_native_files_as_it_reads_small_copies() -> None
         probability(logits) >= model.info.threshold for logits in (there, here)
     )
     np.testing.assert_array_equal(called_there, called_here)
+    by_onnx = load_onnx(SHIPPED_FOLDER)
+    for paths, logits in ((native, there), (copies, here)):
+        films_BSS = np.stack([read_image(path, model.info.image_size) for path in paths])
+        said = probability(by_onnx.answer(films_BSS).logits_B, model.info.temperature)
+        expected = probability(logits, model.info.temperature)
+        np.testing.assert_allclose(said, expected, rtol=0, atol=1e-4)
 
 
 def test_the_shipped_model_reads_the_test_split_as_its_card_says(tmp_path: Path) -> None:

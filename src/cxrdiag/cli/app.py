@@ -19,7 +19,8 @@ app = typer.Typer(
     name="cxrdiag",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,  # boxes around the help cost a tenth of a second
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     help=(
         "From a folder of chest X-rays to a pneumonia classifier.\n\n"
         "prepare, train, eval and predict work one after the other, each with its defaults. "

@@ -19,7 +19,7 @@ AuditedRun = Annotated[
 
 
 def audit(data: Data = STORE, run: AuditedRun = None, json: Json = False) -> None:
-    """Show what may mislead a network: shortcuts to the class, near-duplicates, odd images.
+    """Show what may mislead a network: shortcuts, near-duplicates.
 
     `prepare` has sought them; of a store that was prepared with --no-audit they are sought now,
     but for how the files were stored. With --run a network is held against the shortcuts: its own

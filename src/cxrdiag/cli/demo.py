@@ -38,9 +38,10 @@ def demo(
     ] = 0,
     json: Json = False,
 ) -> None:
-    """Show the whole way on synthetic chest X-rays: minutes on two cores, no data needed.
+    """Show the whole way on synthetic chest X-rays, in minutes.
 
-    The phantoms are drawn, not taken: what a model scores on them says nothing of real X-rays.
+    It needs no data. The phantoms are drawn, not taken: what a model scores on them says nothing of
+    real X-rays.
     """
     from cxrdiag.cli import evaluate, predict, prepare, train
     from cxrdiag.cli.console import out as console

@@ -28,7 +28,7 @@ def evaluate(
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Evaluate a run, at the threshold that training chose on validation.
+    """Evaluate a run, at the threshold chosen on validation.
 
     Each evaluation on test is counted in the run's test_evaluations.json. What is written for the
     shipped model (--run shipped) goes to runs/shipped. Of several runs (--runs A B C) mean and

@@ -26,9 +26,10 @@ def export(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Write a model as one ONNX file, with its maps, its detector and what model.json says.
+    """Write a model as one ONNX file.
 
-    It takes squares of gray pixels, and whether maps are wanted. `predict` does not read the file.
+    It holds the maps, the detector and what model.json says; it takes squares of gray pixels, and
+    whether maps are wanted. `predict` does not read the file.
     """
     from cxrdiag import runs
     from cxrdiag.cli.console import out as console
@@ -42,9 +43,9 @@ def export(
             f"unknown format {format_!r}", hint=f"one of {', '.join(FORMATS)}", code="no_format"
         )
     folder = runs.find_model(run)
-    path = out or (Path() if folder == runs.SHIPPED_FOLDER else folder) / "model.onnx"
+    path = out or (Path() if folder == runs.SHIPPED_FOLDER else folder) / runs.GRAPH
     refuse_folder(path)
-    if out is not None and path.name != "model.onnx":
+    if out is not None and path.name != runs.GRAPH:
         refuse_to_overwrite("--out", path, [], folder)
     info, weights = read_weights(folder)
     graph = build_graph(weights, info)

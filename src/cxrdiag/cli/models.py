@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from cxrdiag.cli.options import Json
-from cxrdiag.files import read_json
 
 _MODEL = {"recipe": str, "seed": int, "arch": str, "width": int, "resolution": int}
 _METRICS = ("n", "accuracy", "accuracy_ci95", "auroc", "auroc_ci95", "test_evaluations")
 
 
 def models(json: Json = False) -> None:
-    """List the model that ships with cxrdiag and the runs here, with their results on test.
+    """List the shipped model and the runs here, with their results.
 
     The numbers are those that `cxrdiag eval` wrote, on the test split of whatever store it was
     given.
@@ -50,6 +49,8 @@ def models(json: Json = False) -> None:
 
 def _describe(folder: Path) -> dict[str, Any]:
     """What model.json and, where it was evaluated on test, metrics.json say; else None."""
+    from cxrdiag.files import read_json
+
     # What is wrong with a damaged one `predict` says.
     model, metrics = (read_json(folder / name) for name in ("model.json", "metrics.json"))
     described = {name: model.get(name) for name in _MODEL}

@@ -43,7 +43,7 @@ def prepare(
     ] = True,
     json: Json = False,
 ) -> None:
-    """Decode and resize a data set once, draw the validation split, report what was found.
+    """Decode a data set once, draw the validation split, audit it.
 
     A store that is there already, of the same files and settings, is left as it is.
     """

@@ -64,10 +64,11 @@ def train(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Train a classifier on a prepared store; the test split is not touched.
+    """Train a classifier on a prepared store.
 
-    Interrupted with Ctrl-C, or by SIGTERM, it is saved after the step at hand: --resume goes on
-    from there, and ends with the weights of a training that was never interrupted.
+    The test split is not touched. Interrupted with Ctrl-C, or by SIGTERM, it is saved after the
+    step at hand: --resume goes on from there, and ends with the weights of a training that was
+    never interrupted.
     """
     from cxrdiag import runs
     from cxrdiag.cli.console import err

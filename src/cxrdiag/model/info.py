@@ -20,6 +20,8 @@ from cxrdiag.runs import INFO
 
 VERSION = 2
 """1 had neither operating points nor a detector."""
+METADATA = "cxrdiag"
+"""Under which key of its metadata an ONNX graph says what model.json says, as JSON."""
 ARCHITECTURES: dict[str, tuple[bool, tuple[int, int, int, int]]] = {
     "resnet18": (False, (2, 2, 2, 2)),
     "resnet34": (False, (3, 4, 6, 3)),

@@ -16,12 +16,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from cxrdiag.model.info import ModelInfo
+from cxrdiag.model.info import METADATA, ModelInfo
 
 OPSET, IR_VERSION = 17, 8
 """Of 2022, so that older runtimes read it too."""
-METADATA = "cxrdiag"
-"""Under which key of the metadata the graph says what model.json says, as JSON."""
 
 
 class Nodes:

@@ -5,17 +5,19 @@ To import torch takes longer than to answer for a film.
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cxrdiag.errors import ModelError
-from cxrdiag.model.graph import build_graph
-from cxrdiag.model.info import Answers, Detected, ModelInfo, in_one_line
+from cxrdiag.model.info import METADATA, Answers, Detected, ModelInfo, in_one_line, read_info
 from cxrdiag.model.weights import read_weights
+from cxrdiag.runs import GRAPH, INFO, SHIPPED_FOLDER
 
 # Its builds by Microsoft report to them, from the import on, and leave a file for it in the
 # temporary folder: nothing of a patient's film is anybody else's to know.
@@ -36,7 +38,7 @@ class OnnxClassifier:
 
     def at(self, operating_point: str) -> OnnxClassifier:
         """As `Classifier.at`."""
-        return replace(self, info=self.info.called_at(operating_point))
+        return dataclasses.replace(self, info=self.info.called_at(operating_point))
 
     def answer(self, images_BSS: NDArray[np.uint8], *, with_maps: bool = False) -> Answers:
         """All that is to be said of decoded squares, uint8 (B, S, S)."""
@@ -57,16 +59,41 @@ class OnnxClassifier:
 def load_onnx(folder: Path) -> OnnxClassifier:
     """Rebuild the classifier of a model folder.
 
-    The graph is built anew from weights that were checked: one from a stranger is never run.
-    Raises ModelError where it cannot be trusted, or is too large for ONNX.
+    The graph is built anew from weights that were checked: one from a stranger is never run. That
+    of the shipped model lies in the package, as code does. Raises ModelError where it cannot be
+    trusted, or is too large for ONNX.
     """
+    if folder == SHIPPED_FOLDER:
+        return _load_shipped(folder)
+    # Inside, because the library that writes graphs takes a tenth of a second to import.
+    from cxrdiag.model.graph import build_graph
+
     info, weights = read_weights(folder)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = _ERRORS_ALONE
     graph = build_graph(weights, info).SerializeToString()
     del weights  # a session takes as much again
+    return OnnxClassifier(_session(graph, folder), info)
+
+
+def _load_shipped(folder: Path) -> OnnxClassifier:
+    info, _ = read_info(folder / INFO)
+    session = _session(str(folder / GRAPH), folder)
+    told = session.get_modelmeta().custom_metadata_map[METADATA]
+    if json.loads(told) != dataclasses.asdict(info):
+        raise ModelError(
+            f"{GRAPH} and {INFO} are not of one model",
+            path=folder,
+            hint="install cxrdiag again",
+            code="weights_mismatch",
+        )
+    return OnnxClassifier(session, info)
+
+
+def _session(graph: bytes | str, folder: Path) -> onnxruntime.InferenceSession:
+    """A session on a graph, or on the file that holds it."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _ERRORS_ALONE
     try:
-        return OnnxClassifier(onnxruntime.InferenceSession(graph, options), info)
+        return onnxruntime.InferenceSession(graph, options)
     except Exception as error:  # its own kinds, which derive from no common one
         raise ModelError(
             f"ONNX Runtime does not run it: {in_one_line(error)}",
