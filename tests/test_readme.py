@@ -69,7 +69,15 @@ def test_what_is_said_of_refusing_is_what_was_measured():
     assert (films["k"], films["n"]) == (0, 624)
     said = f"Of {others['n']:,} pictures of {len(found['kinds'])} kinds"
     assert said in README
-    assert f"it refused {others['k']:,}, of 624 test films none" in " ".join(README.split())
+    text = " ".join(README.split())
+    assert f"it refused {others['k']:,}, of 624 test films none" in text
+    found = json.loads((ROOT / "benchmarks" / "results" / "other_origin.json").read_text())
+    frontal, lateral = (found[f"other origin, {view}"] for view in ("frontal", "lateral"))
+    unsaid, refused = (frontal[name] for name in ("answered without a warning", "refused"))
+    assert f"answered {unsaid['k']} of the {unsaid['n']} frontal ones without" in text
+    assert f"and refused {refused['k']}" in text
+    assert (lateral["answered without a warning"]["k"], lateral["refused"]["n"]) == (1, 4)
+    assert "of the four lateral ones it answered one" in text
 
 
 def test_every_module_stands_in_the_file_tree():

@@ -74,7 +74,7 @@ def damaged_runs(trained_run: Path, tmp_path_factory: pytest.TempPathFactory) ->
         ("damaged-weights", weights[:5000], model),
         ("other-weights", weights[:-1] + bytes([weights[-1] ^ 1]), model),
         ("damaged-json", b"", model[: len(model) // 2]),
-        ("later-version", b"", model.replace('"version": 2', '"version": 99')),
+        ("later-version", b"", model.replace('"version": 3', '"version": 99')),
     ):
         (folder / name).mkdir()
         (folder / name / "model.safetensors").write_bytes(its_weights)

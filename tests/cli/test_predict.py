@@ -22,7 +22,9 @@ from cxrdiag.model.onnx import OnnxClassifier
 
 RATES = ("sensitivity", "specificity")
 FIELDS = (
-    "file,label,probability,prevalence,operating_point,threshold,sensitivity,specificity,"
+    "file,label,probability,prevalence,operating_point,threshold,"
+    "validation_sensitivity,validation_sensitivity_ci95,"
+    "validation_specificity,validation_specificity_ci95,"
     "uncertain_from,uncertain_below,uncertain,abstained,forced,reason,warning,heatmap,notice"
 )
 ODD_NAMES = (
@@ -60,19 +62,23 @@ def test_one_file_gives_a_card(desk: Path, films: list[Path], cxrdiag_command) -
     # At even odds a probability is a likelihood ratio; at 5 % the odds before are 1 to 19.
     ratio = diagnosis.probability / (1 - diagnosis.probability)
     rare = ratio / (ratio + 19)
-    assert lines[1:7] == [
+    assert lines[1:8] == [
         "film.jpeg",
         in_words(diagnosis),
         f"probability {diagnosis.probability:.3f} where 50% of films show pneumonia, "
         f"{rare:.3f} where 5% do",
         f"Normal below {low:.3f}, Pneumonia from {high:.3f}, uncertain between, "
         f"threshold {info.threshold:.3f}",
-        "operating point balanced, on the shifted validation films that chose it",
-        f"of sensitivity {point.sensitivity:.2f} and specificity {point.specificity:.2f}: on "
-        "others less, see cxrdiag eval",
+        "operating point balanced:",
+        ", ".join(
+            f"{name} {getattr(point, name):.2f} ({ends[0]:.2f} to {ends[1]:.2f})"
+            for name in RATES
+            for ends in [getattr(point, f"{name}_ci95")]
+        ),
+        "on the shifted validation films that chose it; on others they differ",
     ]
-    assert " ".join(lines[7:9]) == LIKE
-    assert lines[9] == "model runs/tiny"
+    assert " ".join(lines[8:10]) == LIKE
+    assert lines[10] == "model runs/tiny"
     assert diagnosis.uncertain == (low <= diagnosis.probability < high)
     assert lines[-1] == "For research and education. Not a medical device, not for diagnosis."
 
@@ -279,9 +285,14 @@ def test_force_answers_and_says_so(desk: Path, page: str, cxrdiag_command) -> No
     assert (forced["abstained"], forced["forced"]) == (False, True)
     assert forced["label"] in ("Normal", "Pneumonia")
     assert 0 < forced["probability"] < 1
+    assert forced["uncertain"]
+    for rate in RATES:  # they are of films
+        assert (forced[f"validation_{rate}"], forced[f"validation_{rate}_ci95"]) == (None, None)
     assert forced["reason"].startswith(NOT_A_FILM)
     outcome = cxrdiag_command("predict", page, "--force", "--heatmap", "m")
     assert "(forced)" in outcome.out
+    assert "nobody knows how often that is right" in outcome.out
+    assert not any(rate in outcome.out for rate in RATES)
     assert NOT_A_FILM in outcome.out
     assert (desk / "m" / "page.png").exists()
     assert cxrdiag.load("runs/tiny", force=True).diagnose(page).forced

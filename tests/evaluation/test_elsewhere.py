@@ -19,8 +19,10 @@ def test_the_shares_of_pictures_refused() -> None:
 
 def test_the_shares_of_films_warned_of() -> None:
     found = json.loads((RESULTS / "other_origin.json").read_text())
-    others = found["other origin"]
+    frontal, lateral = (found[f"other origin, {view}"] for view in ("frontal", "lateral"))
     names = ("warned of", "refused", "answered without a warning")
-    rows = [found["test films"]["warned of"], *(others[name] for name in names)]
+    rows = [found["test films"]["warned of"], *(frontal[name] for name in names)]
+    rows += [lateral["refused"], lateral["answered without a warning"]]
     assert [(m.k, m.n) for m in WARNED] == [(row["k"], row["n"]) for row in rows]
-    assert sum(row["k"] for row in others.values()) == others["refused"]["n"]
+    for films in (frontal, lateral):
+        assert sum(row["k"] for row in films.values()) == films["refused"]["n"]

@@ -158,6 +158,16 @@ def test_operating_points_by_hand() -> None:
     assert cut["specificity=0.95"] == pytest.approx(94.5)
     assert points["specificity=0.95"].specificity == pytest.approx(0.95)
     assert points["specificity=0.95"].sensitivity == pytest.approx(0.65)
+    # Wilson's interval of 65 of 100, by hand.
+    low, high = points["specificity=0.95"].sensitivity_ci95
+    z = 1.959964
+    middle, half = 65 + z * z / 2, z * (65 * 0.35 + z * z / 4) ** 0.5
+    assert (low, high) == pytest.approx(
+        ((middle - half) / (100 + z * z), (middle + half) / (100 + z * z))
+    )
+    # Copies are not more films: the interval is as wide.
+    twice = choose_operating_points(np.repeat(logits, 2, axis=0), targets, temperature=2.0)
+    assert twice["specificity=0.95"].sensitivity_ci95 == (low, high)
     youden = points["youden"]
     assert youden.sensitivity + youden.specificity == pytest.approx(1.6)
     assert cut["balanced"] == pytest.approx(10 * choose_threshold(logits[0], targets))

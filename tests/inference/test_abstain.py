@@ -64,6 +64,6 @@ def test_an_answer_in_words(
     label: str | None, uncertain: bool, abstained: bool, forced: bool, words: str
 ) -> None:
     p = None if abstained else 0.5
-    point = ("balanced", 0.5, 0.9, 0.9, 0.4, 0.6)
+    point = ("balanced", 0.5, 0.9, (0.8, 0.95), 0.9, (0.8, 0.95), 0.4, 0.6)
     said = Diagnosis("x", label, p, 0.5, *point, uncertain, abstained, forced)
     assert in_words(said) == words

@@ -33,7 +33,13 @@ INFO = ModelInfo(
     std=1 / 3,
     threshold=0.4375,
     operating_points={
-        name: OperatingPoint(threshold=0.4375, sensitivity=0.98, specificity=0.9)
+        name: OperatingPoint(
+            threshold=0.4375,
+            sensitivity=0.98,
+            sensitivity_ci95=(0.85, 0.99),
+            specificity=0.9,
+            specificity_ci95=(0.85, 0.95),
+        )
         for name in (DEFAULT_POINT, *UNCERTAIN)
     },
     mirror=True,
@@ -105,8 +111,9 @@ def test_the_two_files_are_what_the_documentation_says(
 ) -> None:
     assert sorted(path.name for path in saved.iterdir()) == ["model.json", "model.safetensors"]
     document = json.loads((saved / "model.json").read_text())
-    assert (document["format"], document["version"]) == ("cxrdiag model", 2)
-    assert {name: document[name] for name in dataclasses.asdict(INFO)} == dataclasses.asdict(INFO)
+    assert (document["format"], document["version"]) == ("cxrdiag model", 3)
+    expected = json.loads(json.dumps(dataclasses.asdict(INFO)))  # pairs are lists there
+    assert {name: document[name] for name in expected} == expected
     bytes_ = (saved / "model.safetensors").read_bytes()
     assert document["weights_sha256"] == hashlib.sha256(bytes_).hexdigest()
     plain = load_file(saved / "model.safetensors")  # readable without this package
@@ -209,9 +216,10 @@ def test_weights_that_do_not_fit_the_architecture_are_refused(folder: Path, arch
     "changes",
     [
         {"version": 1},
-        {"version": 3},
+        {"version": 2},
+        {"version": 4},
         {"version": None},
-        {"version": "2"},
+        {"version": "3"},
         {"arch": "vit_b_16"},
         {"arch": None},
     ],
@@ -252,6 +260,13 @@ def test_a_model_json_that_is_no_json_object_is_refused(folder: Path, text: str)
     assert _refused(folder).code == "damaged_model"
 
 
+def with_interval(ends: object) -> dict[str, dict[str, object]]:
+    """INFO's operating points, one with that interval."""
+    points = {name: dataclasses.asdict(point) for name, point in INFO.operating_points.items()}
+    points["balanced"]["sensitivity_ci95"] = ends
+    return points
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -281,6 +296,7 @@ def test_a_model_json_that_is_no_json_object_is_refused(folder: Path, text: str)
         ("prevalence", 1.0),
         ("operating_points", {"balanced": {"threshold": 0.5, "sensitivity": 1, "specificity": 1}}),
         ("operating_points", {"balanced": 0.5}),
+        *(("operating_points", with_interval(ends)) for ends in ([0.9], [0.9, 1.1], None, "ab", 1)),
         ("operating_points", [1]),
         ("temperature", float("inf")),
         ("recipe", 5),
@@ -322,7 +338,7 @@ _JSON = st.recursive(
 def test_whatever_stands_in_a_field_the_answer_is_a_model_or_a_model_error(
     tmp_path: Path, name: str, value: object
 ) -> None:
-    document = {"version": 2, **dataclasses.asdict(INFO), "weights_sha256": "", name: value}
+    document = {"version": 3, **dataclasses.asdict(INFO), "weights_sha256": "", name: value}
     (tmp_path / "model.json").write_text(json.dumps(document))
     assert _refused(tmp_path).code in ("damaged_model", "model_version", "unreadable_weights")
 

@@ -24,7 +24,13 @@ from cxrdiag.model.resnet import ResNet
 from cxrdiag.model.weights import detector_shapes, read_weights
 
 CPU = torch.device("cpu")
-POINT = OperatingPoint(threshold=0.4, sensitivity=0.9, specificity=0.9)
+POINT = OperatingPoint(
+    threshold=0.4,
+    sensitivity=0.9,
+    sensitivity_ci95=(0.85, 0.99),
+    specificity=0.9,
+    specificity_ci95=(0.85, 0.95),
+)
 INFO = ModelInfo(
     arch="resnet18",
     width=8,

@@ -39,7 +39,13 @@ def write_model(folder: Path) -> None:
         directions_KG=torch.randn(2, 128),
         noise=torch.tensor(0.7),
     )
-    point = OperatingPoint(threshold=0.4375, sensitivity=0.98, specificity=0.9)
+    point = OperatingPoint(
+        threshold=0.4375,
+        sensitivity=0.98,
+        sensitivity_ci95=(0.85, 0.99),
+        specificity=0.9,
+        specificity_ci95=(0.85, 0.95),
+    )
     info = ModelInfo(
         arch="resnet18",
         width=WIDTH,

@@ -146,6 +146,6 @@ def show_audit(
 _ODD = {
     "blank": "blank",
     "inverted": "inverted, bone dark",
-    "turned": "turned by a quarter or half",
+    "turned": "perhaps turned: 1 in 500 upright ones is listed",
     "unlike": "unlike the others: lateral, badly exposed, ...",
 }

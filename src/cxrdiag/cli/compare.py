@@ -26,7 +26,7 @@ def compare(
     Reads what eval wrote of both; no image is looked at again.
     """
     from cxrdiag import runs
-    from cxrdiag.cli.console import out, print_json, table
+    from cxrdiag.cli.console import out, print_json, table, with_interval
     from cxrdiag.evaluation.compare import METRICS
     from cxrdiag.evaluation.compare import compare as compare_runs
     from cxrdiag.evaluation.metrics import NAMES
@@ -44,15 +44,16 @@ def compare(
     rows = [
         [
             NAMES[name],
-            f"{found[name]['first']:.3f}",
-            f"{found[name]['second']:.3f}",
-            f"{found[name]['difference']:+.3f}",
-            "{:+.3f} to {:+.3f}".format(*found[name]["difference_ci95"]),
+            "\n".join(with_interval(found[name], "first")),
+            "\n".join(with_interval(found[name], "second")),
+            "{:+.3f}\n{:+.3f} to {:+.3f}".format(
+                found[name]["difference"], *found[name]["difference_ci95"]
+            ),
         ]
         for name in METRICS
     ]
-    title = f"{a} and {b} on {split}, {found['n']} images"
-    out.print(table(title, ["", "first", "second", "difference", "95 % interval"], rows))
+    title = f"{a} and {b} on {split}, {found['n']} images, with 95 % intervals"
+    out.print(table(title, ["", "first", "second", "difference"], rows))
     out.print(
         f"{found['only_first_right']} images are called rightly by the first alone, "
         f"{found['only_second_right']} by the second alone; two equal models would differ so, or "

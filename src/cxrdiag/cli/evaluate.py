@@ -32,7 +32,8 @@ def evaluate(
 
     Each evaluation on test is counted in the run's test_evaluations.json. What is written for the
     shipped model (--run shipped) goes to runs/shipped. Of several runs (--runs A B C) mean and
-    deviation are shown; one that was evaluated on this store already is not evaluated again.
+    deviation are shown; one that was evaluated on this store already, at the same operating point,
+    is not evaluated again.
     """
     from cxrdiag import runs
     from cxrdiag.cli.console import print_json

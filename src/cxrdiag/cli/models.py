@@ -32,13 +32,13 @@ def models(json: Json = False) -> None:
             row["model"],
             f"{row['recipe']}, seed {row['seed']}" if row["arch"] else "damaged model.json",
             "-" if row["n"] is None else f"{row['n']:.0f}",
-            *with_interval(row, "accuracy"),
-            with_interval(row, "auroc")[0],
+            "\n".join(with_interval(row, "accuracy")),
+            "\n".join(with_interval(row, "auroc")),
         ]
         for row in rows
     ]
-    columns = ["model", "trained by", "test films", "accuracy", "95 % interval", "AUROC"]
-    out.print(table("", columns, shown))
+    columns = ["model", "trained by", "test films", "accuracy", "AUROC"]
+    out.print(table("with 95 % intervals", columns, shown))
     if trained:
         out.print("cxrdiag predict takes the newest run, the last one here; --run another")
     elif folders:

@@ -17,6 +17,7 @@ from cxrdiag.errors import DataError
 if TYPE_CHECKING:
     from cxrdiag.inference.predictor import Diagnosis, Failure
 
+_OF_FILMS = "on the shifted validation films that chose it; on others they differ"
 _RARE = 0.05
 """A prevalence of pneumonia as outside a hospital's ward: what a probability comes to there."""
 
@@ -128,12 +129,12 @@ def _print_people(diagnoses: Sequence[Diagnosis], failures: Sequence[Failure], m
             for d in diagnoses
         ]
         out.print(table("", ["file", "answer", "probability"], rows))
-        any_ = diagnoses[0]
+        # What is said of films is the same for each of them.
+        any_ = next((d for d in diagnoses if d.validation_sensitivity is not None), diagnoses[0])
         out.print(
             f"probabilities hold where {any_.prevalence:.0%} of films show pneumonia; called "
-            f"Pneumonia from {any_.threshold:.3f}, operating point {any_.operating_point}: on "
-            f"the shifted validation films that chose it sensitivity {any_.sensitivity:.2f}, "
-            f"specificity {any_.specificity:.2f}, on others less",
+            f"Pneumonia from {any_.threshold:.3f}, operating point {any_.operating_point}"
+            + (f": {_rates(any_)} {_OF_FILMS}" if any_.validation_sensitivity is not None else ""),
             soft_wrap=True,
         )
         for d in diagnoses:
@@ -174,17 +175,31 @@ def _card(diagnosis: Diagnosis, model: str) -> str:
             f"Normal below {diagnosis.uncertain_from:.3f}, Pneumonia from "
             f"{diagnosis.uncertain_below:.3f}, uncertain between, "
             f"threshold {diagnosis.threshold:.3f}",
-            f"operating point {diagnosis.operating_point}, on the shifted validation films that "
-            "chose it",
-            f"  of sensitivity {diagnosis.sensitivity:.2f} and specificity "
-            f"{diagnosis.specificity:.2f}: on others less, see cxrdiag eval",
         ]
+        if diagnosis.forced:
+            lines.append("of what is no such film nobody knows how often that is right")
+        else:
+            lines.append(f"operating point {diagnosis.operating_point}:")
+            lines += [f"  {_rates(diagnosis)}", f"  {_OF_FILMS}"]
         if not (diagnosis.reason or diagnosis.warning):
             lines.append(LIKE)
     lines.append(f"model {model}")
     if diagnosis.heatmap:
         lines.append(f"activation map {diagnosis.heatmap}")
     return "\n".join(lines)
+
+
+def _rates(diagnosis: Diagnosis) -> str:
+    """Sensitivity and specificity of the operating point, with their intervals."""
+    rates = {
+        "sensitivity": (diagnosis.validation_sensitivity, diagnosis.validation_sensitivity_ci95),
+        "specificity": (diagnosis.validation_specificity, diagnosis.validation_specificity_ci95),
+    }
+    return ", ".join(
+        f"{name} {rate:.2f} ({ends[0]:.2f} to {ends[1]:.2f})"
+        for name, (rate, ends) in rates.items()
+        if rate is not None and ends is not None
+    )
 
 
 def _csv(results: Sequence[Diagnosis | Failure]) -> str:
@@ -197,5 +212,8 @@ def _csv(results: Sequence[Diagnosis | Failure]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(names), lineterminator="\n")
     writer.writeheader()
-    writer.writerows({"notice": NOTICE, **dataclasses.asdict(result)} for result in results)
+    for result in results:
+        row = {"notice": NOTICE, **dataclasses.asdict(result)}
+        pairs = {name: "{} to {}".format(*v) for name, v in row.items() if isinstance(v, tuple)}
+        writer.writerow(row | pairs)
     return text.getvalue()

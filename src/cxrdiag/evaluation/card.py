@@ -76,7 +76,8 @@ pneumonia {false_negatives} are missed. For {uncertain_n} films the answer is "u
   probability: 0.9 comes to {nine_tenths:.2f} where 5% of films show one.
 - **Refusing.** What a detector lets pass need not be a film. Films of another origin than those of
   training are warned of or not: a model of recipe `default`, trained without 69 of them, answered
-  29 without a warning and refused 5 (benchmarks/README.md).
+  28 of the 65 frontal ones without a warning and refused 2; of the four lateral ones it refused
+  three, and answered one without a warning (benchmarks/README.md).
 - **Children, one hospital.** How well it reads adults, other hospitals or other machines was not
   measured.
 - **A shift of style.** The films of the test split are framed and exposed otherwise than those of

@@ -35,7 +35,7 @@ def roc(predictions: pd.DataFrame, metrics: dict[str, Any]) -> Markup:
         [1 - point["specificity"] for point in others.values()],
         [point["sensitivity"] for point in others.values()],
         "c2",
-        "other operating points",
+        "other operating points: see the table",
         [f"{name}: threshold {point['threshold']:.3f}" for name, point in others.items()],
     )
     used = f"threshold {metrics['threshold']:.3f}"
@@ -49,7 +49,7 @@ def reliability_diagram(predictions: pd.DataFrame, metrics: dict[str, Any]) -> M
     truth_N = (predictions["label"] == PNEUMONIA).to_numpy()
     weights_N = weights_at(truth_N, metrics["probability_prevalence"])
     chart = Chart(
-        "Reliability, the area of a dot is the number of films",
+        "Reliability, with the number of films",
         f"Expected calibration error {metrics['ece_reweighted']:.3f}, without temperature "
         f"{metrics['ece_reweighted_without_temperature']:.3f}",
         ("probability of pneumonia", 0, 1),
@@ -67,6 +67,8 @@ def reliability_diagram(predictions: pd.DataFrame, metrics: dict[str, Any]) -> M
         # A bin of few films says little: a dot's area is their number, down to what can be seen.
         sizes = list(np.maximum(10 * np.sqrt(count[there] / count.max()), 2.5))
         chart.dots(list(mean[there]), list(frequency[there]), colour, name, said, sizes)
+        if colour == "c0":
+            chart.texts(list(mean[there]), list(frequency[there]), [str(n) for n in count[there]])
     return chart.svg()
 
 

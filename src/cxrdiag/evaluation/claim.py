@@ -88,7 +88,7 @@ def filled_in(
         + (", the mean of a film and its mirror image" if info.mirror else ""),
         23: f"cxrdiag {info.cxrdiag_version}, PyTorch",
         24: "as the recipe's line init says: see How was it made" if has_recipe else None,
-        25: f"recipe {info.recipe}, seed {info.seed}: see How was it made",
+        25: f"recipe {info.recipe}, seed {info.seed}: see How was it made" if has_recipe else None,
         26: f"epoch {info.epoch}, of highest AUROC on shifted validation films",
         27: "none" if not info.mirror else "one network, two views of a film",
         28: "accuracy, sensitivity, specificity, predictive values, AUROC, AUPRC, Brier, ECE",

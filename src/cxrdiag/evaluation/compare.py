@@ -75,7 +75,9 @@ def compare(first: Path, second: Path, split: str = "test", seed: int = 0) -> di
         **{
             name: {
                 "first": float(values[0][i]),
+                "first_ci95": evaluated[0].metrics.get(f"{name}_ci95"),
                 "second": float(values[1][i]),
+                "second_ci95": evaluated[1].metrics.get(f"{name}_ci95"),
                 "difference": float(values[1][i] - values[0][i]),
                 "difference_ci95": [float(low[i]), float(high[i])],
             }
@@ -146,7 +148,14 @@ def _check(metrics: dict[str, Any], predictions: pd.DataFrame) -> None:
     if not (shares.between(0, 1).all() and 0 <= metrics["threshold"] <= 1):
         raise ValueError("a probability, or the threshold, is not between 0 and 1")
     for name in NAMES:
-        value = metrics.get(name)
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if value is not None and not (is_number and 0 <= value <= 1):
-            raise ValueError(f"{name} is {value!r}")
+        if metrics.get(name) is not None and not _is_share(metrics[name]):
+            raise ValueError(f"{name} is {metrics[name]!r}")
+    for name in METRICS:
+        low, high = metrics.get(f"{name}_ci95") or (0, 1)
+        if not (_is_share(low) and _is_share(high)):
+            raise ValueError(f"the interval of {name} is {low!r} to {high!r}")
+
+
+def _is_share(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and 0 <= value <= 1

@@ -22,8 +22,11 @@ REFUSED = (
 """The shipped model, by `benchmarks/refusal.py`."""
 WARNED = (
     Measured("test films warned of", 6, 624),
-    Measured("films of another origin, most of adults, warned of", 35, 69),
-    Measured("the same, refused", 5, 69),
-    Measured("the same, answered without a warning", 29, 69),
+    Measured("frontal films of another origin, most of adults, warned of", 35, 65),
+    Measured("the same, refused", 2, 65),
+    Measured("the same, answered without a warning", 28, 65),
+    Measured("lateral films of that origin, refused", 3, 4),
+    Measured("the same, answered without a warning", 1, 4),
 )
-"""Recipe `default`, trained without these 69, by `benchmarks/other_origin.py`."""
+"""Recipe `default`, trained without these 69, by `benchmarks/other_origin.py`. Of the four lateral
+files two are of one film."""

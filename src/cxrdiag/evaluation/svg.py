@@ -58,6 +58,14 @@ class Chart:
             self._drawn.append(shape.format(colour, a, b, radius, text))
         self._name(name, colour)
 
+    def texts(self, xs: Sequence[float], ys: Sequence[float], texts: Sequence[str]) -> None:
+        """A text below each point, or above those at the bottom."""
+        for x, y, text in zip(xs, ys, texts, strict=True):
+            a, b = self._at(x, y)
+            self._drawn.append(
+                _text(a, b + 18 if b + 18 < _TOP + _SIDE else b - 10, "middle", text)
+            )
+
     def bars(
         self, edges: Sequence[float], heights: Sequence[float], colour: str, name: str
     ) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_curve
 
+from cxrdiag.evaluation.intervals import proportion
 from cxrdiag.model.info import OperatingPoint
 from cxrdiag.model.probability import probability
 
@@ -27,7 +28,8 @@ def choose_operating_points(
     logits: copies of one film are not independent, and are not counted as if they were. `youden`
     has the highest sum of sensitivity and specificity. `sensitivity=0.95` is the highest threshold
     with at least that sensitivity, `specificity=0.95` the lowest with at least that specificity.
-    These, and the rates of all, are of the copies together. Both classes must be there.
+    These, and the rates of all, are of the copies together; the rates' intervals are Wilson's for
+    as many films, not copies. Both classes must be there.
     """
     logits, targets = logits_CN.ravel(), np.tile(targets_N, len(logits_CN))
     fpr, tpr, thresholds = roc_curve(targets, logits, drop_intermediate=False)
@@ -46,14 +48,25 @@ def choose_operating_points(
     for rate in RATES:
         chosen[f"sensitivity={rate:.2f}"] = between(int(np.flatnonzero(tpr >= rate)[0]))
         chosen[f"specificity={rate:.2f}"] = between(int(np.flatnonzero(1 - fpr >= rate)[-1]))
-    return {
-        name: OperatingPoint(
+    n_sick = int(targets_N.sum())
+
+    def point(logit: float) -> OperatingPoint:
+        sensitivity = float((logits[targets > 0] >= logit).mean())
+        specificity = float((logits[targets == 0] < logit).mean())
+        return OperatingPoint(
             threshold=float(probability(logit, temperature)),
-            sensitivity=float((logits[targets > 0] >= logit).mean()),
-            specificity=float((logits[targets == 0] < logit).mean()),
+            sensitivity=sensitivity,
+            sensitivity_ci95=_interval(sensitivity, n_sick),
+            specificity=specificity,
+            specificity_ci95=_interval(specificity, len(targets_N) - n_sick),
         )
-        for name, logit in chosen.items()
-    }
+
+    return {name: point(logit) for name, logit in chosen.items()}
+
+
+def _interval(rate: float, n: int) -> tuple[float, float]:
+    low, high = proportion("rate", round(rate * n), n)["rate_ci95"]
+    return low, high
 
 
 def choose_threshold(logits_N: NDArray[np.floating], targets_N: NDArray[np.int64]) -> float:

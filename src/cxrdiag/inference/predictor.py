@@ -40,14 +40,17 @@ class Diagnosis:
     operating_point: str
     threshold: float
     """That of the operating point: the label is Pneumonia from this probability on."""
-    sensitivity: float
-    specificity: float
-    """Those of the operating point, on the shifted validation films that chose it."""
+    validation_sensitivity: float | None
+    validation_sensitivity_ci95: tuple[float, float] | None
+    validation_specificity: float | None
+    validation_specificity_ci95: tuple[float, float] | None
+    """Those of the operating point, on the shifted validation films that chose it, with their 95 %
+    intervals; None where the picture does not look like one of those."""
     uncertain_from: float
     uncertain_below: float
     """Between these probabilities films of both kinds are found."""
     uncertain: bool
-    """Whether the probability lies there."""
+    """Whether the probability lies there, or the answer is forced."""
     abstained: bool = False
     forced: bool = False
     """Whether it answered only because it was told to, and would have abstained."""
@@ -187,11 +190,13 @@ class Predictor:
             prevalence=info.prevalence,
             operating_point=self.operating_point,
             threshold=point.threshold,
-            sensitivity=point.sensitivity,
-            specificity=point.specificity,
+            validation_sensitivity=point.sensitivity if is_film else None,
+            validation_sensitivity_ci95=point.sensitivity_ci95 if is_film else None,
+            validation_specificity=point.specificity if is_film else None,
+            validation_specificity_ci95=point.specificity_ci95 if is_film else None,
             uncertain_from=low,
             uncertain_below=high,
-            uncertain=answers and info.is_uncertain(p, info.threshold),
+            uncertain=answers and (not is_film or info.is_uncertain(p, info.threshold)),
             abstained=not answers,
             forced=answers and not is_film,
         )

@@ -6,6 +6,7 @@ Shapes: B batch, h and w map cells.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +19,8 @@ from cxrdiag.errors import ModelError, UsageError
 from cxrdiag.files import DAMAGED
 from cxrdiag.runs import INFO
 
-VERSION = 2
-"""1 had neither operating points nor a detector."""
+VERSION = 3
+"""1 had neither operating points nor a detector, 2 no intervals."""
 METADATA = "cxrdiag"
 """Under which key of its metadata an ONNX graph says what model.json says, as JSON."""
 ARCHITECTURES: dict[str, tuple[bool, tuple[int, int, int, int]]] = {
@@ -51,7 +52,10 @@ class OperatingPoint:
     threshold: float
     """Probability from which an image is called Pneumonia."""
     sensitivity: float
+    sensitivity_ci95: tuple[float, float]
+    """Its 95 % interval."""
     specificity: float
+    specificity_ci95: tuple[float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +179,7 @@ def read_info(path: Path) -> tuple[ModelInfo, str]:
                 code="model_version",
             )
         points = document["operating_points"].items()
-        document["operating_points"] = {key: OperatingPoint(**point) for key, point in points}
+        document["operating_points"] = {key: _read_point(point) for key, point in points}
         info = ModelInfo(**{name: document[name] for name in names})
         _check(info)
         return info, str(document["weights_sha256"])
@@ -183,6 +187,15 @@ def read_info(path: Path) -> tuple[ModelInfo, str]:
         raise ModelError(
             f"damaged: {in_one_line(repr(error))}", path=path, code="damaged_model"
         ) from error
+
+
+def _read_point(point: dict[str, Any]) -> OperatingPoint:
+    pairs = {name: (low, high) for name, (low, high) in _intervals(point).items()}
+    return OperatingPoint(**{**point, **pairs})
+
+
+def _intervals(point: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in point.items() if name.endswith("_ci95")}
 
 
 def _check(info: ModelInfo) -> None:
@@ -221,7 +234,12 @@ def _check(info: ModelInfo) -> None:
     if info.threshold != info.operating_points[DEFAULT_POINT].threshold:
         raise ValueError(f"threshold is not that of the operating point {DEFAULT_POINT}")
     for name, point in info.operating_points.items():
-        rates = dataclasses.astuple(point)
+        numbers = dataclasses.asdict(point)
+        pairs = _intervals(numbers)
+        rates = [
+            *itertools.chain(*pairs.values()),
+            *(numbers[n] for n in numbers if n not in pairs),
+        ]
         if not name.isprintable() or not all(
             not isinstance(rate, bool) and 0 <= rate <= 1 for rate in rates
         ):

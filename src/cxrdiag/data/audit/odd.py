@@ -16,10 +16,11 @@ turned by a quarter or half, 96 % do or more (`tests/real`); of the 5,910 as the
 
 
 def find_odd(thumbnails_NTT: NDArray[np.uint8]) -> dict[str, list[int]]:
-    """Rows of images that are `blank`, `inverted` (bone dark), `turned` or otherwise `unlike`.
+    """Rows of images that are `blank`, `inverted` (bone dark), perhaps `turned`, or `unlike`.
 
-    Unlike the others are lateral films, other anatomy, photographs; and some films that are only
-    badly exposed. The most unlike come first.
+    One upright film in 500 is listed as turned: the measure is coarse. Unlike the others are
+    lateral films, other anatomy, photographs; and some films that are only badly exposed. The most
+    unlike come first.
     """
     n, side = len(thumbnails_NTT), thumbnails_NTT.shape[1] // 2
     coarse_NKK = thumbnails_NTT.reshape(n, side, 2, side, 2).mean((2, 4), dtype=np.float32)
