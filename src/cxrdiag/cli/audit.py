@@ -112,7 +112,10 @@ def show_audit(
         console.print(table("The class, told by shortcuts alone", ["by", "AUROC"], rows))
     near, odd = findings["near_duplicates"], findings["odd"]
     rows = [
-        ["pairs of nearly identical pictures", str(near["pairs"])],
+        [
+            "pairs of nearly identical pictures",
+            f"{near['pairs']}{'' if near['all_pairs'] else '+'}",
+        ],
         ["... in two splits", str(near["across_splits"])],
         ["... with conflicting labels", str(near["conflicting_labels"])],
         ["... of different patients, by their names", str(near["strangers_near"])],

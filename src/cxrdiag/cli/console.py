@@ -5,11 +5,12 @@ Results go to standard output, progress and warnings to standard error.
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import typer
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -28,9 +29,11 @@ err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 def print_json(document: Any) -> None:
     """Print one JSON document, in ASCII: a file's name may be no text in any encoding.
 
-    NaN would be an error, it is not JSON.
+    Dataclasses in it become objects. NaN would be an error, it is not JSON.
     """
-    typer.echo(json.dumps(document, indent=2, allow_nan=False))
+    # Piece by piece: of many thousand films the text takes more memory than all else.
+    json.dump(document, sys.stdout, indent=2, allow_nan=False, default=dataclasses.asdict)
+    sys.stdout.write("\n")
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:

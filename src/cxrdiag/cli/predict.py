@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -81,9 +80,7 @@ def predict(
     diagnoses = [r for r in results if isinstance(r, Diagnosis)]
     failures = [r for r in results if isinstance(r, Failure)]
     if csv_file is not None:
-        # A name that is no text goes out with the bytes that it came in with.
-        data = _csv(results).encode("utf-8", "surrogateescape")
-        write_file(csv_file, lambda temporary: temporary.write_bytes(data))
+        write_file(csv_file, lambda temporary: _write_csv(temporary, results))
     if json:
         _print_document(diagnoses, failures, model)
     else:
@@ -101,8 +98,8 @@ def _print_document(
 
     print_json(
         {
-            "diagnoses": [dataclasses.asdict(d) for d in diagnoses],
-            "errors": [dataclasses.asdict(f) for f in failures],
+            "diagnoses": diagnoses,
+            "errors": failures,
             "model": model,
             "version": __version__,
             "notice": NOTICE,
@@ -202,18 +199,18 @@ def _rates(diagnosis: Diagnosis) -> str:
     )
 
 
-def _csv(results: Sequence[Diagnosis | Failure]) -> str:
+def _write_csv(path: Path, results: Sequence[Diagnosis | Failure]) -> None:
     """One row a file, in order; a file that could not be read has a code and a message only."""
     from cxrdiag.inference.predictor import Diagnosis, Failure
     from cxrdiag.model.info import NOTICE
 
     fields = [*dataclasses.fields(Diagnosis), *dataclasses.fields(Failure)]
     names = dict.fromkeys(field.name for field in fields)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(names), lineterminator="\n")
-    writer.writeheader()
-    for result in results:
-        row = {"notice": NOTICE, **dataclasses.asdict(result)}
-        pairs = {name: "{} to {}".format(*v) for name, v in row.items() if isinstance(v, tuple)}
-        writer.writerow(row | pairs)
-    return text.getvalue()
+    # A name that is no text goes out with the bytes that it came in with.
+    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        writer = csv.DictWriter(file, list(names), lineterminator="\n")
+        writer.writeheader()
+        for result in results:
+            row = {"notice": NOTICE, **dataclasses.asdict(result)}
+            pairs = {name: "{} to {}".format(*v) for name, v in row.items() if isinstance(v, tuple)}
+            writer.writerow(row | pairs)

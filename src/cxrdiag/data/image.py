@@ -48,7 +48,7 @@ _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 _TILE = (TiffImagePlugin.TILEWIDTH, TiffImagePlugin.TILELENGTH)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Encoding:
     """How a file holds its picture."""
 

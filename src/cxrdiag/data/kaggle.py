@@ -13,7 +13,7 @@ _PERSON = re.compile(r"(?P<number>person\d+)_(?P<kind>virus|bacteria)_")
 _NORMAL_SCAN = re.compile(r"(?:NORMAL2-)?(?P<number>IM-\d+)-")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
     """One image file and what the data set says about it."""
 

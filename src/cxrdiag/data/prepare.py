@@ -28,7 +28,7 @@ from cxrdiag.files import clear_up, new_folder, write_json, write_text
 _CHUNK = 256  # images in flight: bounds the memory, whatever the size of the data set
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FileFacts:
     """What a file is besides its picture. Recorded, and never shown to a model."""
 

@@ -26,7 +26,7 @@ from cxrdiag.model.probability import probability
 _BATCH = 32
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Diagnosis:
     """What the model says of one X-ray."""
 
@@ -63,7 +63,7 @@ class Diagnosis:
     notice: str = NOTICE
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Failure:
     """One file that could not be read."""
 

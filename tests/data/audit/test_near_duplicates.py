@@ -36,17 +36,17 @@ def of_ones(*counts: int) -> np.ndarray:
 @settings(deadline=None, max_examples=30)
 @given(
     hashes=stnp.arrays(np.uint64, st.tuples(st.integers(0, 9), st.just(4))),
-    at_once=st.sampled_from([1, 7, 20, 4_000_000]),
+    tile=st.sampled_from([1, 2, 3, 1024]),
     data=st.data(),
 )
-def test_all_pairs_are_compared_once(hashes: np.ndarray, at_once: int, data: st.DataObject) -> None:
+def test_all_pairs_are_compared_once(hashes: np.ndarray, tile: int, data: st.DataObject) -> None:
     n = len(hashes)
     # The 256th bit is never set: a picture has 255.
     hashes = np.asarray(hashes & np.array([2**64 - 1] * 3 + [2**63 - 1], np.uint64), np.uint64)
     patients = np.array(data.draw(st.lists(st.integers(-1, 2), min_size=n, max_size=n)), np.int64)
     files = np.array(data.draw(st.lists(st.integers(0, 5), min_size=n, max_size=n)), np.int64)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(near_duplicates, "_PAIRS_AT_ONCE", at_once)
+        patched.setattr(near_duplicates, "_TILE", tile)
         found = find_near_duplicates(hashes, patients, files)
     different = [(i, j) for i, j in combinations(range(n), 2) if files[i] != files[j]]
     known = [(i, j) for i, j in different if patients[i] >= 0 and patients[j] >= 0]
@@ -91,3 +91,27 @@ def test_brightness_and_contrast_change_no_bit(gain: int, offset: int) -> None:
     noise = np.random.default_rng(0).integers(0, 100, (3, 64, 64)).astype(np.float32)
     changed = perceptual_hash(noise * gain + offset)
     assert perceptual_hash(noise).tolist() == changed.tolist()
+
+
+def test_the_distances_of_many_films_are_told_by_those_of_some_whole_patients(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(0)
+    hashes = perceptual_hash(rng.random((600, 64, 64), np.float32))
+    patients = np.repeat(np.arange(200), 3)
+    hashes[::3] = hashes[1::3]  # two films of a patient are alike but for their bytes
+    everyone = find_near_duplicates(hashes, patients, np.arange(600))
+    assert (everyone.strangers, len(everyone.pairs)) == (600 * 597 // 2, 200)
+    monkeypatch.setattr(near_duplicates, "_SAMPLED", 100)
+    some = find_near_duplicates(hashes, patients, np.arange(600))
+    assert some.pairs == everyone.pairs
+    assert some.strangers == 102 * 99 // 2
+    assert some.own_median == pytest.approx(everyone.own_median, abs=8)
+    assert some.strangers_median == pytest.approx(everyone.strangers_median, abs=1)
+
+
+def test_the_search_ends_where_all_films_are_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(near_duplicates, "_MOST", 50)
+    monkeypatch.setattr(near_duplicates, "_TILE", 10)
+    found = find_near_duplicates(of_ones(*[0] * 40), np.full(40, -1), np.arange(40))
+    assert (len(found.pairs), found.is_complete, found.strangers) == (50, False, 0)

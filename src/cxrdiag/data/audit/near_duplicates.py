@@ -12,14 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dctn
 
-BITS = 255
+BITS, _STORED = 255, 256
 MAX_DISTANCE = 32
 """Of 17 million pairs of CoronaHack's films that are no copies none is within 38 bits, and half are
 beyond 118 (chance: 127). A film that was made smaller and saved again, or got another gamma or
 contrast, or lost a hundredth of its sides, stays within 32 in 99 of 100 cases. `tests/real`
 measures both."""
 _SIDE = 16
-_PAIRS_AT_ONCE = 4_000_000
+_TILE = 1024
+"""Rows that are compared with as many others at once."""
+_SAMPLED = 6000
+"""Films, at least, whose pairs tell how far strangers are apart: all of CoronaHack's."""
+_MOST = 1_000_000
+"""Pairs from which there is nothing more to be looked at: a data set of blank films has more."""
 
 
 @dataclass(frozen=True, order=True)
@@ -36,8 +41,10 @@ class NearDuplicates:
     """Pairs within MAX_DISTANCE, the nearest first; byte-identical files are not counted."""
 
     pairs: list[Pair]
+    is_complete: bool
+    """Whether these are all: the search ends where there are very many."""
     strangers: int
-    """Pairs of different, known patients."""
+    """Pairs of different, known patients among the films sampled."""
     strangers_near: int
     """Of these, within MAX_DISTANCE: each a false alarm, or a film under two names."""
     strangers_median: int | None
@@ -63,19 +70,29 @@ def perceptual_hash(pictures_NTT: NDArray[np.float32]) -> NDArray[np.uint64]:
 def find_near_duplicates(
     hashes: NDArray[np.uint64], patients_N: NDArray[np.int64], files_N: NDArray[np.int64]
 ) -> NearDuplicates:
-    """Compare all pairs. `patients_N` numbers the patients, -1 unknown; `files_N` the contents."""
-    pairs: list[Pair] = []
+    """Compare all pairs. `patients_N` numbers the patients, -1 unknown; `files_N` the contents.
+
+    How far films of different patients are apart is told by the pairs among some thousand films, of
+    whole patients.
+    """
+    found: list[Pair] = []
+    for rows, columns, distances in _compare(hashes, MAX_DISTANCE):
+        other = files_N[rows] != files_N[columns]
+        found += map(Pair, distances[other].tolist(), rows[other].tolist(), columns[other].tolist())
+        if len(found) > _MOST:
+            break
     strangers, own = np.zeros(BITS + 1, np.int64), np.zeros(BITS + 1, np.int64)
-    for rows, columns, distances in _compare(hashes):
-        different_file = files_N[rows] != files_N[columns]
-        known = (patients_N[rows] >= 0) & (patients_N[columns] >= 0) & different_file
+    sample = _of_whole_patients(patients_N)
+    for a, b, distances in _compare(hashes[sample], BITS):
+        rows, columns = sample[a], sample[b]
+        known = (patients_N[rows] >= 0) & (patients_N[columns] >= 0)
+        known &= files_N[rows] != files_N[columns]
         same = patients_N[rows] == patients_N[columns]
         strangers += np.bincount(distances[known & ~same], minlength=BITS + 1)
         own += np.bincount(distances[known & same], minlength=BITS + 1)
-        near = np.flatnonzero(different_file & (distances <= MAX_DISTANCE))
-        pairs += [Pair(int(distances[i]), int(rows[i]), int(columns[i])) for i in near]
     return NearDuplicates(
-        pairs=sorted(pairs),
+        pairs=sorted(found)[:_MOST],
+        is_complete=len(found) <= _MOST,
         strangers=int(strangers.sum()),
         strangers_near=int(strangers[: MAX_DISTANCE + 1].sum()),
         strangers_median=_median(strangers),
@@ -83,20 +100,37 @@ def find_near_duplicates(
     )
 
 
+def _of_whole_patients(patients_N: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows of known patients drawn at random, until there are _SAMPLED of them or all."""
+    counts = np.bincount(patients_N[patients_N >= 0])
+    order = np.random.default_rng(0).permutation(len(counts))
+    drawn = order[: int(np.searchsorted(np.cumsum(counts[order]), _SAMPLED)) + 1]
+    return np.flatnonzero(np.isin(patients_N, drawn))
+
+
 def _compare(
-    hashes: NDArray[np.uint64],
+    hashes: NDArray[np.uint64], most: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
-    """Each pair of rows once, some millions at a time: first, second, distance."""
-    n = len(hashes)
-    step = max(1, _PAIRS_AT_ONCE // max(n, 1))
-    for start in range(0, n, step):
-        block, rest = hashes[start : start + step], hashes[start:]
-        distances = sum(
-            np.bitwise_count(block[:, None, word] ^ rest[None, :, word]).astype(np.int64)
-            for word in range(hashes.shape[1])
-        )
-        rows, columns = np.triu_indices(len(block), 1, len(rest))
-        yield start + rows, start + columns, np.asarray(distances)[rows, columns]
+    """Each pair of rows, first and second, that is at most `most` bits apart, and its distance.
+
+    As a product of matrices, which is the fastest that a processor does: of bits that are 1 and -1
+    it is the number of equal ones less that of others, a whole number that float32 holds.
+    """
+    for start in range(0, len(hashes), _TILE):
+        some = _signs(hashes[start : start + _TILE])
+        for across in range(start, len(hashes), _TILE):
+            agree = some @ _signs(hashes[across : across + _TILE]).T
+            rows, columns = np.nonzero(agree >= _STORED - 2 * most)
+            once = start + rows < across + columns
+            rows, columns = rows[once], columns[once]
+            distances = (_STORED - agree[rows, columns].astype(np.int64)) // 2
+            yield start + rows, across + columns, distances
+
+
+def _signs(hashes: NDArray[np.uint64]) -> NDArray[np.float32]:
+    """1 for each bit that is set and -1 for the others, (N, 256)."""
+    bits = np.unpackbits(hashes.view(np.uint8), axis=1)
+    return bits.astype(np.float32) * 2 - 1
 
 
 def _median(counts: NDArray[np.int64]) -> int | None:

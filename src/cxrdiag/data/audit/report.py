@@ -79,6 +79,7 @@ def _describe(near: NearDuplicates, records: pd.DataFrame) -> dict[str, Any]:
     return {
         "max_distance": MAX_DISTANCE,
         "pairs": len(near.pairs),
+        "all_pairs": near.is_complete,
         "across_splits": int((first["split"] != second["split"]).sum()),
         "conflicting_labels": int((first["label"] != second["label"]).sum()),
         "strangers": near.strangers,

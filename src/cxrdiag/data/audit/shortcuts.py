@@ -24,7 +24,7 @@ from cxrdiag.data.image import Encoding
 WARN_FROM = 0.6
 """AUROC from which a shortcut is worth a warning."""
 FOLDS = 5
-SAMPLE = 20_000
+SAMPLE = 10_000
 """More images than this say nothing more, and take long: so many are drawn."""
 ENCODING = "file mode and quality"
 """The view that a store does not keep: it is had while the files are read alone."""
