@@ -15,7 +15,6 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from cxrdiag.data.audit.report import audit
 from cxrdiag.data.findings import Unreadable, count, find, refuse_broken
 from cxrdiag.data.image import Encoding, Picture, read_bytes, read_picture
 from cxrdiag.data.kaggle import Record
@@ -117,6 +116,9 @@ def _assign_splits(
 
 
 def _audit(folder: Path, rows: str, encodings: Sequence[Encoding]) -> dict[str, Any]:
+    # Here, because a store that is there already needs none of it: two seconds of imports.
+    from cxrdiag.data.audit.report import audit
+
     # A function of its own, because Windows moves no folder with a file that is mapped.
     images_NSS = np.lib.format.open_memmap(folder / "images.npy", mode="r")
     return audit(images_NSS, read_records(rows.encode()), folder, encodings)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold
 
 from cxrdiag.data.kaggle import Record, bare_normal_number, bare_person_number
 from cxrdiag.errors import DataError
@@ -91,6 +90,9 @@ def _draw(
     for label, n in Counter(records[row].label for row in train).items():
         _refuse_few(n, f"{label} images of known patients")
     strata = [f"{records[row].label} {records[row].subtype}" for row in train]
+    # Here, because a store that is there already needs no second of imports.
+    from sklearn.model_selection import StratifiedGroupKFold
+
     folds = StratifiedGroupKFold(n_splits=FOLDS, shuffle=True, random_state=seed)
     _, chosen = next(folds.split(np.zeros(len(train)), _merge_rare(strata), groups))
     return [train[position] for position in chosen]
