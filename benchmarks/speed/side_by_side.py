@@ -17,7 +17,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,7 @@ sys.path.insert(0, str(HERE.parent))
 RESULTS = HERE.parent / "results" / "speed.json"
 PYTHON = sys.executable
 CXRDIAG = (PYTHON, "-m", "cxrdiag")
+FLOORS = str(HERE / "floors.py")
 
 
 @dataclass(frozen=True)
@@ -41,25 +42,33 @@ class Versus:
 
 @dataclass(frozen=True)
 class Line:
-    """One comparison: cxrdiag's side is the first, a side named `floor` is no peer."""
+    """A line of the table."""
 
     what: str
-    figure: str
-    """`seconds`, `peak_mb`, or the name of what a side says of itself: more is better then."""
-    sides: Sequence[Side]
     goals: Sequence[Versus]
+    figure: str = "seconds"
+    """`seconds`, `peak_mb`, or the name of what a side says of itself: more is better then."""
+    ours: str = "cxrdiag"
+
+
+@dataclass(frozen=True)
+class Race:
+    """Sides that run in turn, and what is read off them; one named `floor` is no peer."""
+
+    sides: Sequence[Side]
+    lines: Sequence[Line]
     floor: str
-    """What bounds it, in words."""
+    """What bounds them, in words."""
     repeats: int
+    warm_up: bool = True
 
 
 def main() -> None:
     arguments = parse_arguments()
     os.environ["YOLO_CONFIG_DIR"] = str(arguments.work.resolve())
-    chosen = arguments.only.split(",") if arguments.only else list(LINES)
+    chosen = arguments.only.split(",") if arguments.only else list(RACES)
     for name in chosen:
-        for line in LINES[name](arguments):
-            measure(line)
+        run_race(RACES[name](arguments))
     print(table(json.loads(RESULTS.read_text())["lines"]))
 
 
@@ -69,7 +78,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--films", type=Path, required=True)
     parser.add_argument("--peers", type=Path, default=Path("bench/peers"))
     parser.add_argument("--work", type=Path, default=Path("bench/speed"))
-    parser.add_argument("--only", help=f"some of {','.join(LINES)}")
+    parser.add_argument("--only", help=f"some of {','.join(RACES)}")
     arguments = parser.parse_args()
     for name in ("data", "films", "peers", "work"):
         setattr(arguments, name, getattr(arguments, name).resolve())
@@ -77,24 +86,24 @@ def parse_arguments() -> argparse.Namespace:
     return arguments
 
 
-def measure(line: Line) -> None:
-    """Run all sides and put the line into the results."""
-    # Imported late: what this process has in memory slows down those that it forks.
-    print(f"== {line.what}", flush=True)
-    runs = alternate(line.sides, line.repeats)
+def run_race(race: Race) -> None:
+    """Run all sides and put its lines into the results."""
+    print(f"== {', '.join(line.what for line in race.lines)}", flush=True)
+    runs = alternate(race.sides, race.repeats, race.warm_up)
     document = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"lines": {}}
-    document["lines"][line.what] = described(line, runs)
-    RESULTS.write_text(json.dumps(document, indent=2) + "\n")
-    print(table({line.what: document["lines"][line.what]}), flush=True)
+    lines = {line.what: described(line, race, runs) for line in race.lines}
+    RESULTS.write_text(json.dumps({"lines": document["lines"] | lines}, indent=2) + "\n")
+    print(table(lines), flush=True)
 
 
-def described(line: Line, runs: dict[str, list[Run]]) -> dict:
+def described(line: Line, race: Race, runs: dict[str, list[Run]]) -> dict:
     """A line of the results, every repetition in it."""
+    # Here: what this process has in memory slows down the start of others.
     from accuracy import provenance
 
     values = {name: [figure(run, line.figure) for run in some] for name, some in runs.items()}
     medians = {name: summary(some) for name, some in values.items()}
-    ours = medians[line.sides[0].name]["median"]
+    ours = medians[line.ours]["median"]
     is_rate = line.figure not in ("seconds", "peak_mb")
     ratios = {}
     for versus in line.goals:
@@ -105,16 +114,18 @@ def described(line: Line, runs: dict[str, list[Run]]) -> dict:
         **provenance(),
         "machine": machine(),
         "figure": line.figure,
+        "ours": line.ours,
         "medians": medians,
         "ratios": ratios,
-        "floor": line.floor,
+        "floor": race.floor,
         "runs": as_json(runs),
     }
 
 
 def figure(run: Run, name: str) -> float:
     """One of a run's figures."""
-    return run.said[name] if name in run.said else float(getattr(run, name))
+    # A floor says nothing of itself that it has not measured.
+    return run.said[name] if name in run.said else float(getattr(run, name, 0))
 
 
 def machine() -> dict:
@@ -128,15 +139,15 @@ def machine() -> dict:
 
 def table(lines: dict[str, dict]) -> str:
     """A row for each pair of a line, as Markdown."""
-    rows = ["| what | ours | against | theirs | ratio | goal | |", "|---|---|---|---|---|---|---|"]
+    rows = ["| what | ours | against | theirs | ratio | goal | floor |", "|---" * 7 + "|"]
     for what, line in lines.items():
-        ours, *_ = line["medians"]
+        figures = {name: shown(value, line["figure"]) for name, value in line["medians"].items()}
         for peer, versus in line["ratios"].items():
-            sides = [shown(line["medians"][name], line["figure"]) for name in (ours, peer)]
-            holds = "holds" if versus["holds"] else "falls short"
+            holds = "" if versus["holds"] else " falls short"
             rows.append(
-                f"| {what} | {sides[0]} | {peer} | {sides[1]} | {versus['ratio']:.1f} | "
-                f"{versus['goal']:g} | {holds} |"
+                f"| {what} | {figures[line['ours']]} | {peer} | {figures[peer]} "
+                f"| {versus['ratio']:.1f} | {versus['goal']:g}{holds} "
+                f"| {figures.get('floor', '')} |"
             )
     return "\n".join(rows)
 
@@ -149,106 +160,181 @@ def shown(value: dict[str, float], figure: str) -> str:
     return f"{median}{unit} ({low} to {high})"
 
 
-# --- the lines -------------------------------------------------------------------------------
+# --- the races -------------------------------------------------------------------------------
 
 
-def help_(a: argparse.Namespace) -> Iterator[Line]:
+def help_(a: argparse.Namespace) -> Race:
     """How long it takes to say what it can do."""
-    yield Line(
-        what="help, wall",
-        figure="seconds",
+    return Race(
         sides=(
             Side("cxrdiag", (program(Path(sys.prefix), "cxrdiag"), "--help")),
             Side("yolo", (program(a.peers, "yolo"), "help")),
             Side("floor", (PYTHON, "-c", "import typer")),
         ),
-        goals=(Versus("yolo", 10),),
+        lines=[Line("help", [Versus("yolo", 10)])],
         floor="to start Python and import typer",
         repeats=11,
     )
 
 
-def predict(a: argparse.Namespace) -> Iterator[Line]:
+def predict(a: argparse.Namespace) -> Race:
     """One film, in a new process."""
-    film = next(iter(sorted(a.films.rglob("*.jpeg"))))
+    film = str(next(iter(sorted(a.films.rglob("*.jpeg")))))
+    python, yolo = (program(a.peers, name) for name in ("python", "yolo"))
     weights = a.work / "random.pt"
     if not weights.exists():
         make = f"from ultralytics import YOLO; YOLO('yolo11n-cls.yaml').save('{weights}')"
-        run_once(Side("weights", (program(a.peers, "python"), "-c", make)))
+        run_once(Side("weights", (python, "-c", make)))
+    options = (f"model={weights}", f"source={film}", "imgsz=224", "project={work}")
     xrv = str(HERE / "peers" / "xrv_predict.py")
-    yield Line(
-        what="predict one film, wall",
-        figure="seconds",
+    return Race(
         sides=(
-            Side("cxrdiag", (program(Path(sys.prefix), "cxrdiag"), "predict", str(film))),
-            Side(
-                "yolo",
-                (program(a.peers, "yolo"), "classify", "predict", f"model={weights}")
-                + (f"source={film}", "imgsz=224", "project={work}"),
-            ),
-            Side("torchxrayvision", (program(a.peers, "python"), xrv, str(film), "{work}/out.csv")),
-            Side("floor", (PYTHON, str(HERE / "floors.py"), "predict", str(film))),
+            Side("cxrdiag", (program(Path(sys.prefix), "cxrdiag"), "predict", film)),
+            Side("yolo", (yolo, "classify", "predict", *options)),
+            Side("torchxrayvision", (python, xrv, film, "{work}/out.csv")),
+            Side("floor", (PYTHON, FLOORS, "predict", film)),
         ),
-        goals=(Versus("yolo", 8), Versus("torchxrayvision", 8)),
+        lines=[Line("predict one film", [Versus("yolo", 8), Versus("torchxrayvision", 8)])],
         floor="to import NumPy, Pillow and ONNX Runtime, load the graph and run it",
         repeats=7,
     )
 
 
-def folder(a: argparse.Namespace) -> Iterator[Line]:
+def folder(a: argparse.Namespace) -> Race:
     """A folder of native films."""
-    n = 2000
-    films = repeated(a.films, a.work / f"films{n}", n)
-    python = program(a.peers, "python")
+    n, python = 2000, program(a.peers, "python")
+    films = str(repeated(a.films, a.work / f"films{n}", n))
 
-    def rate(work: Path, out: str) -> dict[str, float]:
+    def count(work: Path, out: str) -> dict[str, float]:
         with (work / "out.csv").open(newline="") as file:
-            rows = len(list(csv.reader(file)))
-        assert rows in (n, n + 1), rows
+            rows = sum(1 for _ in csv.reader(file))
+        assert rows in (n, n + 1), f"{rows} answers"
         return {}
 
-    sides = (
-        Side("cxrdiag", (*CXRDIAG, "predict", str(films), "--csv", "{work}/out.csv"), rate),
-        Side("floor", (PYTHON, str(HERE / "floors.py"), "decode", str(films))),
-        *(
-            Side(name, (python, str(HERE / "peers" / script), str(films), "{work}/out.csv"), rate)
-            for name, script in (
-                ("PIL and torch", "torch_predict.py"),
-                ("torchxrayvision", "xrv_predict.py"),
-            )
+    xrv, torch_loop = (str(HERE / "peers" / f"{name}_predict.py") for name in ("xrv", "torch"))
+    csv_file = "{work}/out.csv"
+    return Race(
+        sides=(
+            Side("cxrdiag", (*CXRDIAG, "predict", films, "--csv", csv_file), count),
+            Side("torchxrayvision", (python, xrv, films, csv_file), count),
+            Side("PIL and torch", (python, torch_loop, films, csv_file), count),
+            Side("floor", (PYTHON, FLOORS, "decode", films)),
         ),
-    )
-    yield Line(
-        what=f"predict {n} native films, wall",
-        figure="seconds",
-        sides=sides,
-        goals=(Versus("torchxrayvision", 5), Versus("PIL and torch", 3)),
+        lines=[
+            Line(
+                f"predict {n:,} native films",
+                [Versus("torchxrayvision", 5), Versus("PIL and torch", 3)],
+            ),
+            Line(
+                "predict, peak memory",
+                [Versus("torchxrayvision", 1), Versus("PIL and torch", 1)],
+                "peak_mb",
+            ),
+        ],
         floor="to decode them at a reduced scale, on all cores",
         repeats=2,
+        warm_up=False,  # the files were just copied, and a round takes many minutes
     )
 
 
-def prepare(a: argparse.Namespace) -> Iterator[Line]:
+def prepare(a: argparse.Namespace) -> Race:
     """Native films into a store."""
     n = 3000
-    films = repeated(a.films, a.work / f"films{n}", n)
-    loop = (PYTHON, str(HERE / "peers" / "pil_prepare.py"), str(films), "{work}/out.npy")
-    yield Line(
-        what=f"prepare {n} native films, wall",
-        figure="seconds",
+    films = str(repeated(a.films, a.work / f"films{n}", n))
+    loop = (PYTHON, str(HERE / "peers" / "pil_prepare.py"), films, "{work}/out.npy")
+    ours = (*CXRDIAG, "prepare", "--kaggle-dir", films, "--out", "{work}/store")
+    return Race(
         sides=(
-            Side(
-                "cxrdiag",
-                (*CXRDIAG, "prepare", "--kaggle-dir", str(films), "--out", "{work}/store"),
-            ),
+            Side("cxrdiag", ours),
+            Side("without the audit", (*ours, "--no-audit")),
             Side("PIL, one core", loop),
             Side("PIL, two cores", (*loop, "--processes", "2")),
-            Side("floor", (PYTHON, str(HERE / "floors.py"), "decode", str(films))),
+            Side("floor", (PYTHON, FLOORS, "decode", films)),
         ),
-        goals=(Versus("PIL, one core", 3.5), Versus("PIL, two cores", 1.8)),
+        lines=[
+            Line(
+                f"prepare {n:,} native films",
+                [Versus("PIL, one core", 3.5), Versus("PIL, two cores", 1.8)],
+            ),
+            Line(
+                "the same, --no-audit",
+                [Versus("PIL, one core", 3.5), Versus("PIL, two cores", 1.8)],
+                ours="without the audit",
+            ),
+        ],
         floor="to decode them at a reduced scale, on all cores",
         repeats=3,
     )
+
+
+def train(a: argparse.Namespace) -> Race:
+    """ResNet-18 at 224 pixels, some hundred films: images a second, all included, and memory."""
+    n = 400
+    films, store = few(a.data, a.work / "few", n), a.work / "few-store"
+    prepare_ = (*CXRDIAG, "prepare", "--kaggle-dir", str(films), "--out", str(store))
+    run_once(Side("prepare", (*prepare_, "--no-audit")))
+    recipe = ("data.resolution=224", "model.width=64", "training.batch_size=32")
+    early = ("data.early=0.9", "data.early_resolution=112")
+
+    def ours(epochs: int, *settings: str) -> Sequence[str]:
+        options = [option for setting in settings for option in ("--set", setting)]
+        where = ("--data", str(store), "--run", "{work}/run")
+        return (*CXRDIAG, "train", *where, "--epochs", str(epochs), *options)
+
+    def of_history(work: Path, out: str) -> dict[str, float]:
+        with (work / "run" / "history.csv").open(newline="") as file:
+            rates = [float(row["images_per_s"]) for row in csv.DictReader(file)]
+        return {"images_per_s": len(rates) / sum(1 / rate for rate in rates)}
+
+    def of_yolo(work: Path, out: str) -> dict[str, float]:
+        (path,) = work.rglob("results.csv")
+        with path.open(newline="") as file:
+            *_, last = csv.DictReader(file)
+        n_train = len(list((films / "train").rglob("*.*")))
+        return {"images_per_s": n_train / float(last["time"])}
+
+    python, yolo = (program(a.peers, name) for name in ("python", "yolo"))
+    loop = (python, str(HERE / "peers" / "torchvision_train.py"), str(films))
+    options = (f"data={films}", "model=resnet18", "pretrained=False", "epochs=1", "imgsz=224")
+    options += ("batch=32", "workers=2", "device=cpu", "project={work}", "plots=False")
+    goals = [Versus("torchvision", 3), Versus("yolo", 2.5)]
+    return Race(
+        sides=(
+            Side("cxrdiag", ours(1, *recipe), of_history),
+            Side("small first", ours(10, *recipe, *early), of_history),
+            Side("torchvision", loop, last_json),
+            Side("yolo", (yolo, "classify", "train", *options), of_yolo),
+            Side("floor", (PYTHON, FLOORS, "train", "224"), last_json),
+        ),
+        lines=[
+            Line("train at 224 pixels", goals, "images_per_s"),
+            Line("the same, nine of ten epochs at 112", goals, "images_per_s", ours="small first"),
+            Line("train, peak memory", [Versus("torchvision", 1), Versus("yolo", 1)], "peak_mb"),
+        ],
+        floor="the network's step alone, in the number format that is fastest here",
+        repeats=2,
+        warm_up=False,
+    )
+
+
+def few(data: Path, target: Path, n: int) -> Path:
+    """Copies of `n` training films of CoronaHack, and some to validate, in folders of classes."""
+    if not target.exists():
+        from cxrdiag.data.layouts import read_dataset
+
+        unfinished = target.with_name(f"{target.name}.part")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        records = [record for record in read_dataset(data)[0] if record.split == "train"]
+        for label, name in (("Normal", "NORMAL"), ("Pneumonia", "PNEUMONIA")):
+            # Not the first ones, so that there are many patients.
+            chosen = [record for record in records if record.label == label][::3]
+            for i, record in enumerate(chosen[: n // 2 + 10]):
+                split = "train" if i < n // 2 else "val"
+                copy = unfinished / split / name / record.path.name
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(record.path, copy)
+        unfinished.rename(target)
+    return target
 
 
 def repeated(films: Path, target: Path, n: int) -> Path:
@@ -265,7 +351,13 @@ def repeated(films: Path, target: Path, n: int) -> Path:
     return target
 
 
-LINES = {"help": help_, "predict": predict, "folder": folder, "prepare": prepare}
+RACES = {
+    "help": help_,
+    "predict": predict,
+    "prepare": prepare,
+    "train": train,
+    "folder": folder,
+}
 
 
 if __name__ == "__main__":

@@ -63,7 +63,12 @@ def _floats(low: float, high: float) -> st.SearchStrategy[float]:
 _RECIPES = st.builds(
     Recipe,
     name=st.from_regex(r"\A\w[\w.-]{0,20}\Z"),
-    data=st.builds(DataConfig, resolution=st.integers(32, 1024)),
+    data=st.builds(
+        DataConfig,
+        resolution=st.integers(32, 1024),
+        early=_floats(0, 1),
+        early_resolution=st.integers(32, 1024),
+    ),
     augment=st.builds(
         AugmentConfig,
         crop=st.tuples(_floats(0.05, 1), _floats(1, 4)),

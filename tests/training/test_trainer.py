@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from scipy.special import expit
 from sklearn.metrics import log_loss, roc_auc_score
 
-from cxrdiag.data.augment import AugmentConfig
+from cxrdiag.data.augment import AugmentConfig, augment
 from cxrdiag.data.batches import Split
 from cxrdiag.data.phantom.dataset import write_coronahack
 from cxrdiag.data.prepare import prepare
@@ -310,6 +310,26 @@ def test_a_damaged_state_or_none_is_a_model_error(
     with pytest.raises(ModelError) as e:
         fit(SGD, store, tmp_path, device=CPU, resume=True)
     assert e.value.code == "damaged_resume"
+
+
+def test_the_first_epochs_are_trained_small(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sides = []
+
+    def seen(x_B1RR: torch.Tensor, *arguments: object) -> torch.Tensor:
+        sides.append(x_B1RR.shape[-1])
+        return augment(x_B1RR, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("cxrdiag.training.epoch.augment", seen)
+    data = DataConfig(resolution=64, early=0.6, early_resolution=32)
+    recipe = dataclasses.replace(_change(ADAMW, epochs=5), data=data)
+    classifier = fit(recipe, store, tmp_path, device=CPU)
+    steps = len(sides) // 5
+    assert sides == [32] * 3 * steps + [64] * 2 * steps
+    assert classifier.info.resolution == 64
+    assert [DataConfig(early=0.5).side(epoch, 4) for epoch in range(1, 5)] == [64, 64, 112, 112]
+    assert [DataConfig().side(epoch, 2) for epoch in (1, 2)] == [112, 112]
 
 
 def test_steps_are_reported_as_they_are_taken(store: Store, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 N_OVERLAYS = 128
 
 
-@functools.lru_cache(maxsize=1)  # a training has one size
+@functools.lru_cache(maxsize=2)  # a training has two sizes at most
 def letters(size: int) -> Tensor:
     """Letters and digits on black, near the top or the bottom edge: uint8 (L, 1, R, R).
 

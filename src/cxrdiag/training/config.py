@@ -22,6 +22,8 @@ RECIPES = ("default", "best", "finetune", "original", "smoke")
 
 _RANGES: dict[str, tuple[float, float]] = {
     "data.resolution": (32, 1024),
+    "data.early": (0, 1),
+    "data.early_resolution": (32, 1024),
     "augment.crop": (0.05, 4),
     "augment.normal_cut": (0, 0.9),
     "augment.aspect": (0, 1),
@@ -61,6 +63,16 @@ class DataConfig:
 
     resolution: int = 112
     """Side in pixels of the network's input."""
+    early: float = 0.0
+    """Share of the epochs, the first ones, that are trained at `early_resolution`: a network that
+    saw small images first learns the rest from large ones in few epochs (Touvron et al. 2019, arXiv
+    1906.06423). Validation is at `resolution` throughout."""
+    early_resolution: int = 64
+    """Half the side is a quarter of the work."""
+
+    def side(self, epoch: int, epochs: int) -> int:
+        """Side in pixels of what is trained on in an epoch, from 1, of so many."""
+        return self.early_resolution if epoch <= self.early * epochs else self.resolution
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -82,6 +82,7 @@ def _train_epoch(job: Job, state: State) -> None:
     """What is left of one pass over the training images."""
     config, device, progress = job.recipe.training, job.train.device, state.progress
     epoch = len(state.history) + 1
+    side = job.recipe.data.side(epoch, config.epochs)
     within = state.generator.get_state() if progress.steps else None
     state.generator.manual_seed(config.seed * 100_003 + epoch)
     order_N = torch.randperm(len(job.train), generator=state.generator)
@@ -103,7 +104,7 @@ def _train_epoch(job: Job, state: State) -> None:
         done = (epoch - 1) * job.n_steps + progress.steps
         for group in state.optimizer.param_groups:
             group["lr"] = job.learning_rate(done)
-        x_B1RR = resize(images_BSS, job.info.resolution)
+        x_B1RR = resize(images_BSS, side)
         x_B1RR = augment(x_B1RR, job.recipe.augment, state.generator, targets_B)
         value, logits_B = job.gradients.compute(state.network, logits, loss, x_B1RR, targets_B)
         if not math.isfinite(value):
