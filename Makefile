@@ -6,12 +6,16 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 ARGS   ?=
 
+PEERS  := bench/peers
+DATA   ?= coronahack
+FILMS  ?= chest_xray
+
 INSTALLED      := $(VENV)/.installed
 INSTALLED_TEST := $(VENV)/.installed-test
 INSTALLED_DEV  := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak lint format hooks constraints clean
+.PHONY: help demo test soak bench lint format hooks constraints clean
 
 help: ## list the targets
 	@echo "usage: make TARGET [PYTHON=python3.12]"
@@ -27,6 +31,11 @@ test: lint ## lint, check types, run the tests (ARGS="..." goes to pytest)
 soak: $(INSTALLED_TEST) ## the long checks of what may go wrong, in full; an hour
 	@set -e; for script in benchmarks/reliability/*.py; do \
 	    echo "== $$script"; $(BIN)/python -W ignore $$script; done
+
+bench: $(INSTALLED_TEST) $(PEERS)/.installed ## time cxrdiag beside others (DATA=coronahack FILMS=chest_xray); an hour
+	@$(BIN)/python benchmarks/speed/side_by_side.py --data $(DATA) --films $(FILMS) --peers $(PEERS) $(ARGS)
+	@$(BIN)/python benchmarks/speed/growth.py
+	@$(BIN)/python benchmarks/speed/gpu.py --data $(DATA)
 
 lint: $(INSTALLED_TEST) ## ruff check, ruff format --check and mypy
 	@echo "== ruff check"
@@ -78,6 +87,14 @@ $(BIN)/python:
 	@$(check_python)
 	@echo "== creating $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+# What cxrdiag is timed beside, in an environment of its own.
+$(PEERS)/.installed: benchmarks/speed/peers.txt constraints.txt
+	@$(check_python)
+	@echo "== installing what cxrdiag is timed beside into $(PEERS): 5 GB"
+	@$(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip --disable-pip-version-check -q install -c constraints.txt -r $<
+	@touch $@
 
 # The stamps make a second call start at once; the install is editable, so code edits need none.
 $(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+import statistics
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,30 @@ def test_what_is_said_of_refusing_is_what_was_measured():
     assert f"and refused {refused['k']}" in text
     assert (lateral["answered without a warning"]["k"], lateral["refused"]["n"]) == (1, 4)
     assert "of the four lateral ones it answered one" in text
+
+
+def test_the_tables_of_speed_and_growth_are_made_from_the_committed_results(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks" / "speed"))
+    speed, growth = (importlib.import_module(name) for name in ("side_by_side", "growth"))
+    results, text = ROOT / "benchmarks" / "results", speed.README.read_text(encoding="utf-8")
+    lines = json.loads((results / "speed.json").read_text())["lines"]
+    assert speed.between(text, "speed", speed.table(lines)) == text
+    sizes = json.loads((results / "growth.json").read_text())["sizes"]
+    assert speed.between(text, "growth", growth.table(sizes)) == text
+    # A ratio is that of the medians of what was measured, and a goal that is missed is said.
+    for line in lines.values():
+        for peer, versus in line["ratios"].items():
+            ours, theirs = (
+                statistics.median(
+                    run["said"].get(line["figure"], run.get(line["figure"])) for run in runs
+                )
+                for runs in (line["runs"][line["ours"]], line["runs"][peer])
+            )
+            ratio = theirs / ours if line["figure"] in ("seconds", "peak_mb") else ours / theirs
+            assert versus["ratio"] == pytest.approx(ratio)
+            assert versus["holds"] == (ratio >= versus["goal"])
 
 
 def test_every_module_stands_in_the_file_tree():

@@ -15,7 +15,7 @@ _PART = 1000
 
 
 def write_films(folder: Path, n: int) -> None:
-    """Write `n` films, one in ten of them into test, each of two of a patient of its own.
+    """Write `n` films, two of each patient, every tenth block of 400 films into test.
 
     Drawing a phantom takes longer than to decode one: each film is one of BASES of them, moved,
     turned a little, and exposed anew. Nothing is written where the folder is there.

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import shutil
 import statistics
 import subprocess
@@ -10,11 +9,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-_EVERY = 0.1
-"""Seconds between two looks at the memory."""
+_EVERY = 0.5
+"""Seconds between two looks at the memory, each of which stops the process for milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,6 @@ class Side:
     command: Sequence[str]
     read: Callable[[Path, str], dict[str, float]] = lambda work, out: {}
     """What it said of itself: from its folder, and from its standard output."""
-    environment: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -34,6 +32,8 @@ class Run:
 
     seconds: float
     peak_mb: float
+    own_mb: float
+    """The same without files that are mapped, whose pages are given back when room is needed."""
     said: dict[str, float]
 
 
@@ -49,7 +49,7 @@ def alternate(sides: Sequence[Side], repeats: int, warm_up: bool = True) -> dict
 
 
 def run_once(side: Side) -> Run:
-    """Run one side in an empty folder. Raises CalledProcessError with what it said."""
+    """Run one side in an empty folder. Raises SystemExit with what it said where it fails."""
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         command = [part.replace("{work}", folder) for part in side.command]
@@ -57,7 +57,6 @@ def run_once(side: Side) -> Run:
         process = subprocess.Popen(
             command,
             cwd=work,
-            env={**os.environ, **side.environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -65,10 +64,10 @@ def run_once(side: Side) -> Run:
         peak = _Peak(process.pid)
         out, err = process.communicate()
         seconds = time.perf_counter() - started
-        peak_mb = peak.stop()
+        peak_mb, own_mb = peak.stop()
         if process.returncode:
-            raise subprocess.CalledProcessError(process.returncode, command, out, err)
-        return Run(seconds, peak_mb, side.read(work, out))
+            raise SystemExit(f"{' '.join(command)}\n{out[-2000:]}{err[-2000:]}")
+        return Run(seconds, peak_mb, own_mb, side.read(work, out))
 
 
 class _Peak(threading.Thread):
@@ -76,14 +75,18 @@ class _Peak(threading.Thread):
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
-        self._pid, self._most, self._done = pid, 0.0, threading.Event()
+        self._pid, self._most, self._done = pid, (0.0, 0.0), threading.Event()
         self.start()
 
     def run(self) -> None:
         while not self._done.wait(_EVERY):
-            self._most = max(self._most, sum(_pss_mb(pid) for pid in _family(self._pid)))
+            now = [_memory_mb(pid) for pid in _family(self._pid)]
+            self._most = (
+                max(self._most[0], sum(all_ for all_, _ in now)),
+                max(self._most[1], sum(own for _, own in now)),
+            )
 
-    def stop(self) -> float:
+    def stop(self) -> tuple[float, float]:
         self._done.set()
         self.join()
         return self._most
@@ -100,13 +103,14 @@ def _family(pid: int) -> list[int]:
     return family
 
 
-def _pss_mb(pid: int) -> float:
+def _memory_mb(pid: int) -> tuple[float, float]:
+    """All of it, and what is no file's."""
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     except OSError:  # it has ended
-        return 0.0
-    pss = next(line for line in text.splitlines() if line.startswith("Pss:"))
-    return int(pss.split()[1]) / 1024
+        return 0.0, 0.0
+    kib = {line.split(":")[0]: line.split()[1] for line in text.splitlines()[1:]}
+    return int(kib["Pss"]) / 1024, (int(kib["Pss_Anon"]) + int(kib["Pss_Shmem"])) / 1024
 
 
 def last_json(_: Path, out: str) -> dict[str, float]:

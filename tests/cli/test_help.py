@@ -88,8 +88,10 @@ def test_help_names_the_default(name: str, option: str, default: str, cxrdiag_co
 
 
 def test_the_list_of_commands_cuts_nothing_off(cxrdiag_command) -> None:
-    listed = cxrdiag_command("--help").out.partition("Commands:")[2].split("\n")
-    assert all(line.endswith(".") and not line.endswith("...") for line in listed if line.strip())
+    text = cxrdiag_command("--help").out.partition("Commands:")[2]
+    listed = [line for line in text.split("\n") if line.strip()]
+    assert len(listed) == len(COMMANDS)
+    assert all(line.endswith(".") and not line.endswith("...") for line in listed)
 
 
 def test_version(cxrdiag_command) -> None:

@@ -4,8 +4,6 @@ python pil_prepare.py FOLDER OUT.npy [--size 256] [--processes 1]
 """
 
 import argparse
-import json
-import time
 from multiprocessing import Pool
 from pathlib import Path
 
@@ -27,7 +25,6 @@ def read(path: Path) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    started = time.perf_counter()
     paths = sorted(args.folder.rglob("*.jpeg"))
     if args.processes > 1:
         with Pool(args.processes) as pool:
@@ -35,5 +32,3 @@ if __name__ == "__main__":
     else:
         images = [read(path) for path in paths]
     np.save(args.out, np.stack(images))
-    seconds = time.perf_counter() - started
-    print(json.dumps({"files": len(paths), "files_per_s": len(paths) / seconds}))

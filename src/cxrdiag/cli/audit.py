@@ -111,14 +111,17 @@ def show_audit(
             rows.append(["the network, on validation", in_words(network, "auroc")])
         console.print(table("The class, told by shortcuts alone", ["by", "AUROC"], rows))
     near, odd = findings["near_duplicates"], findings["odd"]
+    pairs = {
+        "pairs of nearly identical pictures": near["pairs"],
+        "... in two splits": near["across_splits"],
+        "... with conflicting labels": near["conflicting_labels"],
+        "... of different patients, by their names": near.get(
+            "of_strangers", near["strangers_near"]
+        ),
+    }
+    more = "" if near.get("all_pairs", True) else " or more"
     rows = [
-        [
-            "pairs of nearly identical pictures",
-            f"{near['pairs']}{'' if near['all_pairs'] else '+'}",
-        ],
-        ["... in two splits", str(near["across_splits"])],
-        ["... with conflicting labels", str(near["conflicting_labels"])],
-        ["... of different patients, by their names", str(near["strangers_near"])],
+        *([name, f"{n}{more}"] for name, n in pairs.items()),
         *([f"images, {_ODD.get(kind, kind)}", str(len(names))] for kind, names in odd.items()),
     ]
     console.print(table("To look at", ["", "n"], rows))

@@ -34,6 +34,7 @@ def print_json(document: Any) -> None:
     # Piece by piece: of many thousand films the text takes more memory than all else.
     json.dump(document, sys.stdout, indent=2, allow_nan=False, default=dataclasses.asdict)
     sys.stdout.write("\n")
+    sys.stdout.flush()  # here, where a full disk is an error that is said
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:

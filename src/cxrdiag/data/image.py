@@ -81,8 +81,10 @@ def read_bytes(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             # What it says its size is first: to ask for more takes longer than to read it.
-            data = file.read(min(os.fstat(file.fileno()).st_size, MAX_BYTES) + 1)
-            data += file.read(MAX_BYTES + 1 - len(data))
+            size = os.fstat(file.fileno()).st_size
+            data = file.read(min(size, MAX_BYTES) + 1)
+            if len(data) > size:  # a pipe, or it has grown
+                data += file.read(MAX_BYTES + 1 - len(data))
     except OSError as error:
         reason = error.strerror or str(error)
         raise DataError(reason, path=path, code="unreadable_file") from error

@@ -45,7 +45,7 @@ class Diagnosis:
     validation_specificity: float | None
     validation_specificity_ci95: tuple[float, float] | None
     """Those of the operating point, on the shifted validation films that chose it, with their 95 %
-    intervals; None where the picture does not look like one of those."""
+    intervals; None where the picture is taken for no such film, refused or forced."""
     uncertain_from: float
     uncertain_below: float
     """Between these probabilities films of both kinds are found."""

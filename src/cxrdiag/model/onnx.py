@@ -77,8 +77,8 @@ def load_onnx(folder: Path) -> OnnxClassifier:
 def _load_shipped(folder: Path) -> OnnxClassifier:
     info, _ = read_info(folder / INFO)
     session = _session(str(folder / GRAPH), folder)
-    told = session.get_modelmeta().custom_metadata_map[METADATA]
-    if json.loads(told) != json.loads(json.dumps(dataclasses.asdict(info))):
+    told = session.get_modelmeta().custom_metadata_map.get(METADATA)
+    if told != json.dumps(dataclasses.asdict(info)):
         raise ModelError(
             f"{GRAPH} and {INFO} are not of one model",
             path=folder,

@@ -22,7 +22,7 @@ RECIPES = ("default", "best", "finetune", "original", "smoke")
 
 _RANGES: dict[str, tuple[float, float]] = {
     "data.resolution": (32, 1024),
-    "data.early": (0, 1),
+    "data.early": (0, 0.95),
     "data.early_resolution": (32, 1024),
     "augment.crop": (0.05, 4),
     "augment.normal_cut": (0, 0.9),
@@ -68,11 +68,11 @@ class DataConfig:
     saw small images first learns the rest from large ones in few epochs (Touvron et al. 2019, arXiv
     1906.06423). Validation is at `resolution` throughout."""
     early_resolution: int = 64
-    """Half the side is a quarter of the work."""
+    """At most `resolution`. Half the side is a quarter of the work."""
 
     def side(self, epoch: int, epochs: int) -> int:
         """Side in pixels of what is trained on in an epoch, from 1, of so many."""
-        return self.early_resolution if epoch <= self.early * epochs else self.resolution
+        return self.early_resolution if epoch <= round(self.early * epochs) else self.resolution
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +158,12 @@ def load_recipe(name_or_file: str, overrides: Sequence[str] = ()) -> Recipe:
         values[key] = _parse_yaml(value, override)
     recipe = _build(Recipe, document, "")
     assert isinstance(recipe, Recipe)
+    if recipe.data.early and recipe.data.early_resolution > recipe.data.resolution:
+        raise UsageError(
+            f"data.early_resolution is {recipe.data.early_resolution}, more than data.resolution, "
+            f"{recipe.data.resolution}",
+            code="bad_value",
+        )
     return recipe
 
 

@@ -71,12 +71,10 @@ def fit(
 def _fit(
     recipe: Recipe, store: Store, run: Path, device: torch.device, resume: bool, reporter: Reporter
 ) -> Classifier:
-    largest = max(
-        recipe.data.side(epoch, recipe.training.epochs) for epoch in (1, recipe.training.epochs)
-    )
-    if is_too_large(recipe.model.width, largest):
+    if is_too_large(recipe.model.width, recipe.data.resolution):
         raise UsageError(
-            f"model.width {recipe.model.width} at {largest} pixels takes too much memory",
+            f"model.width {recipe.model.width} at data.resolution {recipe.data.resolution} takes "
+            "too much memory",
             hint="lower one of the two",
             code="bad_value",
         )

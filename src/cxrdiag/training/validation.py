@@ -1,6 +1,6 @@
 """What the validation split says of a network, its films as they are and under acquisition shifts.
 
-Shapes: N films of the split, C shifted copies of each, K kinds of shift, B batch, S side of a
+Shapes: N films of the split, C shifted copies of M of them, K kinds of shift, B batch, S side of a
 stored square, R side of the network's input.
 """
 
@@ -27,6 +27,9 @@ from cxrdiag.model.info import ModelInfo
 from cxrdiag.training.optimisation import class_weights, loss_function
 
 _COPIES = 3
+_MOST = 2000
+"""Films of either class that are shifted, at most: their copies are held in memory. CoronaHack has
+522 of both."""
 _BATCH = 128
 
 
@@ -44,7 +47,9 @@ class Scores:
 
 
 class Validation:
-    """The films of the split, and three copies of each, shifted in different ways; always the same.
+    """The films of the split, and three shifted copies of each; always the same.
+
+    Of a class that has very many films in it every k-th is shifted.
 
     Films of one validation split come from where the training films come from: as they are, nearly
     every epoch separates them, and the best threshold hugs the normal ones. So the epoch and the
@@ -59,23 +64,28 @@ class Validation:
         self._val = val
         self._pause = pause
         self._targets_N = val.targets_N.cpu().numpy().astype(np.int64)
-        ways_NCK = draw_ways(len(val), _COPIES)
-        # Rounded to a quarter of the memory of float pixels, in the host's: C * N * R * R bytes.
-        shape = (_COPIES, len(val), resolution, resolution)
-        self._shifted_CNRR = torch.empty(shape, dtype=torch.uint8)
-        for chosen in torch.arange(len(val)).split(_BATCH):
-            images_BSS = val.images(chosen).cpu()
-            for copy, shifted_NRR in enumerate(self._shifted_CNRR):
-                moved_BSS = shift_films(images_BSS, ways_NCK[chosen.numpy(), copy])
+        per_class = [np.flatnonzero(self._targets_N == label) for label in (0, 1)]
+        chosen_M = np.sort(
+            np.concatenate([rows[:: -(-len(rows) // _MOST) or 1] for rows in per_class])
+        )
+        self._targets_M = self._targets_N[chosen_M]
+        ways_MCK = draw_ways(len(chosen_M), _COPIES)
+        # Rounded to a quarter of the memory of float pixels, in the host's: C * M * R * R bytes.
+        shape = (_COPIES, len(chosen_M), resolution, resolution)
+        self._shifted_CMRR = torch.empty(shape, dtype=torch.uint8)
+        for part in torch.arange(len(chosen_M)).split(_BATCH):
+            images_BSS = val.images(torch.from_numpy(chosen_M)[part]).cpu()
+            for copy, shifted_MRR in enumerate(self._shifted_CMRR):
+                moved_BSS = shift_films(images_BSS, ways_MCK[part.numpy(), copy])
                 x_B1RR = resize(moved_BSS, resolution)
-                shifted_NRR[chosen] = (x_B1RR[:, 0] * 255).round().to(torch.uint8)
+                shifted_MRR[part] = (x_B1RR[:, 0] * 255).round().to(torch.uint8)
                 self._pause()
 
     def scores(self, classifier: Classifier) -> Scores:
         """Raises TrainingError on a logit that is not finite."""
         plain_N = classifier.split_logits(self._val)
-        shifted_CN = self._shifted_logits(classifier)
-        if not (np.isfinite(plain_N).all() and np.isfinite(shifted_CN).all()):
+        shifted_CM = self._shifted_logits(classifier)
+        if not (np.isfinite(plain_N).all() and np.isfinite(shifted_CM).all()):
             raise non_finite("a validation logit is not finite")
         targets_N, logits_N = torch.from_numpy(self._targets_N), torch.from_numpy(plain_N)
         weights_2 = class_weights(targets_N, balance=True)
@@ -84,7 +94,7 @@ class Validation:
             accuracy=float(((plain_N > 0) == (self._targets_N > 0)).mean()),
             auroc=float(roc_auc_score(self._targets_N, plain_N)),
             shifted_auroc=float(
-                roc_auc_score(np.tile(self._targets_N, _COPIES), shifted_CN.ravel())
+                roc_auc_score(np.tile(self._targets_M, _COPIES), shifted_CM.ravel())
             ),
         )
 
@@ -95,12 +105,12 @@ class Validation:
 
         Raises TrainingError as `scores` does.
         """
-        shifted_CN = self._shifted_logits(classifier)
-        if not np.isfinite(shifted_CN).all():
+        shifted_CM = self._shifted_logits(classifier)
+        if not np.isfinite(shifted_CM).all():
             raise non_finite("a logit of the weights in half precision is not finite")
-        info, truth_CN = classifier.info, np.tile(self._targets_N > 0, _COPIES)
-        temperature = fit_temperature(shifted_CN.ravel(), truth_CN, info.prevalence)
-        points = choose_operating_points(shifted_CN, self._targets_N, temperature)
+        info, truth_CM = classifier.info, np.tile(self._targets_M > 0, _COPIES)
+        temperature = fit_temperature(shifted_CM.ravel(), truth_CM, info.prevalence)
+        points = choose_operating_points(shifted_CM, self._targets_M, temperature)
         return dataclasses.replace(
             info,
             temperature=temperature,
@@ -109,7 +119,7 @@ class Validation:
         )
 
     def film_scores(self, classifier: Classifier) -> NDArray[np.float32]:
-        """Of `Classifier.detect`, of the shifted copies, (C, N)."""
+        """Of `Classifier.detect`, of the shifted copies, (C, M)."""
         return self._of_shifted(lambda images: classifier.detect(images).film_scores_B)
 
     def distances(self, classifier: Classifier) -> NDArray[np.float32]:
@@ -120,8 +130,8 @@ class Validation:
         return self._of_shifted(classifier.logits)
 
     def _of_shifted(self, answer: Callable[[Tensor], NDArray[np.float32]]) -> NDArray[np.float32]:
-        """What is answered (B,) to each batch of shifted copies, (C, N)."""
-        return np.stack([self._of_film_copies(answer, copies) for copies in self._shifted_CNRR])
+        """What is answered (B,) to each batch of shifted copies, (C, M)."""
+        return np.stack([self._of_film_copies(answer, copies) for copies in self._shifted_CMRR])
 
     def _of_film_copies(
         self, answer: Callable[[Tensor], NDArray[np.float32]], images_NRR: Tensor

@@ -23,7 +23,7 @@ _TILE = 1024
 """Rows that are compared with as many others at once."""
 _SAMPLED = 6000
 """Films, at least, whose pairs tell how far strangers are apart: all of CoronaHack's."""
-_MOST = 1_000_000
+_MOST = 100_000
 """Pairs from which there is nothing more to be looked at: a data set of blank films has more."""
 
 
@@ -38,11 +38,14 @@ class Pair:
 
 @dataclass(frozen=True)
 class NearDuplicates:
-    """Pairs within MAX_DISTANCE, the nearest first; byte-identical files are not counted."""
+    """Pairs within MAX_DISTANCE, sorted by it; byte-identical files are not counted.
+
+    The search ends where there are very many: then these are some.
+    """
 
     pairs: list[Pair]
     is_complete: bool
-    """Whether these are all: the search ends where there are very many."""
+    """Whether these are all."""
     strangers: int
     """Pairs of different, known patients among the films sampled."""
     strangers_near: int
@@ -105,7 +108,8 @@ def _of_whole_patients(patients_N: NDArray[np.int64]) -> NDArray[np.int64]:
     counts = np.bincount(patients_N[patients_N >= 0])
     order = np.random.default_rng(0).permutation(len(counts))
     drawn = order[: int(np.searchsorted(np.cumsum(counts[order]), _SAMPLED)) + 1]
-    return np.flatnonzero(np.isin(patients_N, drawn))
+    rows = np.flatnonzero(np.isin(patients_N, drawn))
+    return rows[: 2 * _SAMPLED]  # the last one drawn may have any number of films
 
 
 def _compare(

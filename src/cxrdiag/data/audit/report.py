@@ -76,12 +76,14 @@ def _numbers(names: pd.Series[str]) -> NDArray[np.int64]:
 def _describe(near: NearDuplicates, records: pd.DataFrame) -> dict[str, Any]:
     first = records.iloc[[pair.first for pair in near.pairs]].reset_index(drop=True)
     second = records.iloc[[pair.second for pair in near.pairs]].reset_index(drop=True)
+    known = (first["patient"] != "") & (second["patient"] != "")
     return {
         "max_distance": MAX_DISTANCE,
         "pairs": len(near.pairs),
         "all_pairs": near.is_complete,
         "across_splits": int((first["split"] != second["split"]).sum()),
         "conflicting_labels": int((first["label"] != second["label"]).sum()),
+        "of_strangers": int((known & (first["patient"] != second["patient"])).sum()),
         "strangers": near.strangers,
         "strangers_near": near.strangers_near,
         "strangers_median": near.strangers_median,
