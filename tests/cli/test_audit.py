@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -71,6 +72,24 @@ def test_tables_and_warning(small_store: Store, cxrdiag_command) -> None:
         assert f"{told['auroc']:.3f} ± {told['sd']:.3f}" in outcome.out
         warned = told["name"] in outcome.out.partition("warning: ")[2]
         assert warned == (told["auroc"] >= 0.6)
+
+
+def test_what_was_found_before_pairs_were_counted_otherwise_is_shown(
+    small_store: Store, tmp_path: Path, cxrdiag_command
+) -> None:
+    store = Path(shutil.copytree(small_store.path, tmp_path / "store"))
+    document = json.loads((store / "store.json").read_text())
+    near = document["findings"]["audit"]["near_duplicates"]
+    del near["all_pairs"], near["of_strangers"]
+    near["strangers_near"] = 123
+    (store / "store.json").write_text(json.dumps(document))
+    outcome = cxrdiag_command("audit", "--data", store)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "by their names" in outcome.out
+    assert "123" in outcome.out
+    near["all_pairs"] = False
+    (store / "store.json").write_text(json.dumps(document))
+    assert f"{near['pairs']} or more" in cxrdiag_command("audit", "--data", store).out
 
 
 def test_no_store(tmp_path: Path, cxrdiag_command) -> None:

@@ -64,10 +64,11 @@ _RECIPES = st.builds(
     Recipe,
     name=st.from_regex(r"\A\w[\w.-]{0,20}\Z"),
     data=st.builds(
-        DataConfig,
-        resolution=st.integers(32, 1024),
-        early=_floats(0, 1),
-        early_resolution=st.integers(32, 1024),
+        lambda sides, early: DataConfig(
+            resolution=max(sides), early=early, early_resolution=min(sides)
+        ),
+        st.tuples(st.integers(32, 1024), st.integers(32, 1024)),
+        _floats(0, 0.95),
     ),
     augment=st.builds(
         AugmentConfig,
@@ -276,3 +277,13 @@ def test_best_is_default_with_more_pixels_and_epochs() -> None:
     )
     assert best.data.resolution > default.data.resolution
     assert best.training.epochs > default.training.epochs
+
+
+def test_the_first_epochs_are_never_larger_than_the_others() -> None:
+    settings = ["data.early=0.5", "data.early_resolution=128", "data.resolution=96"]
+    with pytest.raises(UsageError, match=r"more than data\.resolution, 96"):
+        load_recipe("default", settings)
+    assert load_recipe("default", settings[1:]).data.early == 0  # of no account then
+    # By rounding: 0.29 * 100 is a little less than 29.
+    data = load_recipe("default", ["data.early=0.29", "data.early_resolution=48"]).data
+    assert [data.side(epoch, 100) for epoch in (1, 29, 30, 100)] == [48, 48, 96, 96]

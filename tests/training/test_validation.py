@@ -102,6 +102,30 @@ def test_shifted_films_keep_their_targets_and_are_ranked_and_cut_together(
     assert info.threshold == info.operating_points["balanced"].threshold
 
 
+def test_of_very_many_films_some_of_either_class_are_shifted(
+    val: Split, classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cxrdiag.training.validation._MOST", 7)
+    targets = val.targets_N.numpy().astype(int)
+    chosen = []
+    for label in (0, 1):
+        rows = [row for row in range(N) if targets[row] == label]
+        step = 1
+        while len(rows[::step]) > 7:
+            step += 1
+        chosen += rows[::step]
+    chosen = sorted(chosen)
+    assert 7 < len(chosen) <= 14 < N
+    images, ways = val.images(torch.tensor(chosen)), draw_ways(len(chosen), 3)
+    copies = [resize(shift_films(images, ways[:, c]), R)[:, 0].mul(255).round() for c in range(3)]
+    logits = np.concatenate([classifier.logits(copy.to(torch.uint8)) for copy in copies])
+    scores = Validation(val, R).scores(classifier)
+    expected = roc_auc_score(np.tile(targets[chosen], 3), logits)
+    assert scores.shifted_auroc == pytest.approx(expected, abs=1e-6)
+    plain = classifier.logits(val.images(torch.arange(N)))
+    assert scores.auroc == pytest.approx(roc_auc_score(targets, plain))  # all of them
+
+
 def test_a_logit_that_is_not_finite_is_an_error(
     classifier: Classifier, validation: Validation
 ) -> None:

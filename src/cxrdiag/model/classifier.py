@@ -19,8 +19,6 @@ from cxrdiag.model.detector import Detector, detector_features
 from cxrdiag.model.info import Answers, Detected, ModelInfo
 from cxrdiag.model.resnet import ResNet
 
-_BATCH = 128
-
 
 @dataclass(frozen=True)
 class Classifier:
@@ -70,11 +68,13 @@ class Classifier:
 
     def split_logits(self, split: Split) -> NDArray[np.float32]:
         """Logits (N,) of every image of a split, in the store's order."""
-        return np.concatenate([self.logits(images) for images, _ in split.in_order(_BATCH)])
+        return np.concatenate(
+            [self.logits(images) for images, _ in split.in_order(self.info.batch)]
+        )
 
     def split_detect(self, split: Split) -> Detected:
         """Of every image of a split, in the store's order."""
-        found = [self.detect(images) for images, _ in split.in_order(_BATCH)]
+        found = [self.detect(images) for images, _ in split.in_order(self.info.batch)]
         return Detected(
             np.concatenate([part.film_scores_B for part in found]),
             np.concatenate([part.distances_B for part in found]),

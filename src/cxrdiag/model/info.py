@@ -37,6 +37,8 @@ _FAR = 1e4
 _LONGEST = 2**20
 """Bytes; a model.json takes 2 KB."""
 _LINE = 300
+_BATCH, _LARGEST_BATCH = 128, 128 * 1024**2
+"""Pictures at once, and width of the network times their pixels."""
 _LARGEST_MAPS = 64 * 1024**2
 """Width times pixels of the input. Its feature maps take 0.5 GB a film, with a heatmap 1 GB."""
 NOTICE = "For research and education. Not a medical device, not for diagnosis."
@@ -92,6 +94,11 @@ class ModelInfo:
     """Of the store it was trained on."""
     cxrdiag_version: str = ""
     notice: str = NOTICE
+
+    @property
+    def batch(self) -> int:
+        """Pictures that are answered at once: more take memory and are no faster."""
+        return max(1, min(_BATCH, _LARGEST_BATCH // (self.width * self.resolution**2)))
 
     def at(self, name: str) -> OperatingPoint:
         """The operating point of that name. Raises UsageError where the model has none such."""

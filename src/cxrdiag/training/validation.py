@@ -120,24 +120,29 @@ class Validation:
 
     def film_scores(self, classifier: Classifier) -> NDArray[np.float32]:
         """Of `Classifier.detect`, of the shifted copies, (C, M)."""
-        return self._of_shifted(lambda images: classifier.detect(images).film_scores_B)
+        size = classifier.info.batch
+        return self._of_shifted(lambda images: classifier.detect(images).film_scores_B, size)
 
     def distances(self, classifier: Classifier) -> NDArray[np.float32]:
         """Of `Classifier.detect`, of the films as they are, (N,)."""
         return classifier.split_detect(self._val).distances_B
 
     def _shifted_logits(self, classifier: Classifier) -> NDArray[np.float32]:
-        return self._of_shifted(classifier.logits)
+        return self._of_shifted(classifier.logits, classifier.info.batch)
 
-    def _of_shifted(self, answer: Callable[[Tensor], NDArray[np.float32]]) -> NDArray[np.float32]:
-        """What is answered (B,) to each batch of shifted copies, (C, M)."""
-        return np.stack([self._of_film_copies(answer, copies) for copies in self._shifted_CMRR])
+    def _of_shifted(
+        self, answer: Callable[[Tensor], NDArray[np.float32]], size: int
+    ) -> NDArray[np.float32]:
+        """What is answered (B,) to batches of at most `size` shifted copies, (C, M)."""
+        return np.stack(
+            [self._of_film_copies(answer, copies, size) for copies in self._shifted_CMRR]
+        )
 
     def _of_film_copies(
-        self, answer: Callable[[Tensor], NDArray[np.float32]], images_NRR: Tensor
+        self, answer: Callable[[Tensor], NDArray[np.float32]], images_MRR: Tensor, size: int
     ) -> NDArray[np.float32]:
         answers = []
-        for part in images_NRR.split(_BATCH):
+        for part in images_MRR.split(size):
             answers.append(answer(part))
             self._pause()
         return np.concatenate(answers)
