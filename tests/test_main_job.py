@@ -97,7 +97,7 @@ def test_the_main_job(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     model = cxrdiag.load()
     for film, said in zip(films, document["diagnoses"], strict=True):
-        diagnosis = dataclasses.asdict(model.diagnose(film))
+        diagnosis = json.loads(json.dumps(dataclasses.asdict(model.diagnose(film))))
         assert said["probability"] == pytest.approx(diagnosis.pop("probability"), abs=1e-6)
         assert {key: said[key] for key in diagnosis} == diagnosis
     _, rows = _columns(folder / RUN / "predictions.csv")
@@ -154,7 +154,7 @@ def _check_run(run: Path) -> None:
 
     model = _json(run / "model.json")
     assert {"arch", "image_size", "mean", "std", "threshold", "temperature"} <= set(model)
-    assert (model["arch"], model["image_size"], model["version"]) == ("resnet18", 256, 2)
+    assert (model["arch"], model["image_size"], model["version"]) == ("resnet18", 256, 3)
     store = _json(run.parent.parent / "data" / "prepared" / "store.json")
     assert model["data_fingerprint"] == store["fingerprint"]
     assert "Not a medical device" in model["notice"]
