@@ -32,7 +32,7 @@ soak: $(INSTALLED_TEST) ## the long checks of what may go wrong, in full; an hou
 	@set -e; for script in benchmarks/reliability/*.py; do \
 	    echo "== $$script"; $(BIN)/python -W ignore $$script; done
 
-bench: $(INSTALLED_TEST) $(PEERS)/.installed ## time cxrdiag beside others (DATA=coronahack FILMS=chest_xray); an hour
+bench: $(INSTALLED_TEST) $(PEERS)/.installed ## time cxrdiag beside others (DATA=coronahack FILMS=chest_xray); two hours
 	@$(BIN)/python benchmarks/speed/side_by_side.py --data $(DATA) --films $(FILMS) --peers $(PEERS) $(ARGS)
 	@$(BIN)/python benchmarks/speed/growth.py
 	@$(BIN)/python benchmarks/speed/gpu.py --data $(DATA)

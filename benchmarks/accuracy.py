@@ -180,8 +180,14 @@ def read_history(run: Path) -> list[dict[str, str]]:
 
 def with_table(readme: str, document: dict) -> str:
     """The README with the table of `document` between its marks."""
-    before, _, rest = readme.partition(BEGIN)
-    return before + BEGIN + markdown(document) + END + rest.partition(END)[2]
+    return between(readme, BEGIN, END, markdown(document))
+
+
+def between(text: str, begin: str, end: str, middle: str) -> str:
+    """A text with `middle` for what stands between two marks. Raises ValueError without them."""
+    before, rest = text.split(begin)
+    _, after = rest.split(end)
+    return before + begin + middle + end + after
 
 
 def markdown(document: dict) -> str:

@@ -88,9 +88,9 @@ def test_the_tables_of_speed_and_growth_are_made_from_the_committed_results(
     speed, growth = (importlib.import_module(name) for name in ("side_by_side", "growth"))
     results, text = ROOT / "benchmarks" / "results", speed.README.read_text(encoding="utf-8")
     lines = json.loads((results / "speed.json").read_text())["lines"]
-    assert speed.between(text, "speed", speed.table(lines)) == text
+    assert speed.with_table(text, "speed", speed.table(lines)) == text
     sizes = json.loads((results / "growth.json").read_text())["sizes"]
-    assert speed.between(text, "growth", growth.table(sizes)) == text
+    assert speed.with_table(text, "growth", growth.table(sizes)) == text
     # A ratio is that of the medians of what was measured, and a goal that is missed is said.
     for line in lines.values():
         for peer, versus in line["ratios"].items():

@@ -22,10 +22,7 @@ def write_films(folder: Path, n: int) -> None:
     """
     if folder.exists():
         return
-    bases = [
-        np.asarray(Image.fromarray(render(np.random.default_rng(i), _FINDINGS[i % 4])))
-        for i in range(BASES)
-    ]
+    bases = [render(np.random.default_rng(i), _FINDINGS[i % 4]) for i in range(BASES)]
     unfinished = folder.with_name(f"{folder.name}.part")
     for split, label in itertools.product(("train", "test"), ("NORMAL", "PNEUMONIA")):
         (unfinished / split / label).mkdir(parents=True, exist_ok=True)

@@ -47,7 +47,8 @@ def main() -> None:
         )
         document["runs"] = as_json(alternate(sides, REPEATS))
     elif RESULTS.exists() and "runs" in json.loads(RESULTS.read_text()):
-        sys.exit("there is no CUDA device on this machine; what was measured on another stays")
+        print("there is no CUDA device on this machine; what was measured on another stays")
+        return
     else:
         document["not_run"] = "there was no CUDA device on this machine"
     RESULTS.write_text(json.dumps(document, indent=2) + "\n")

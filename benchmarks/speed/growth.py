@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from films import write_films
-from side_by_side import README, between, machine
+from side_by_side import README, machine, with_table
 from timing import Run, Side, run_once
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -34,13 +34,12 @@ def main() -> None:
     path = RESULTS / "growth.json"
     sizes = json.loads(path.read_text())["sizes"] if path.exists() else {}
     for n in map(int, arguments.sizes.split(",")):
-        sizes |= {str(n): measure(n, arguments.work.resolve())}
-        document = {"sizes": dict(sorted(sizes.items(), key=lambda item: int(item[0])))}
-        path.write_text(json.dumps(document, indent=2) + "\n")
-    document = json.loads(path.read_text())
-    README.write_text(between(README.read_text(), "growth", table(document["sizes"])))
-    print(table(document["sizes"]))
-    draw(document["sizes"], RESULTS / "growth.svg")
+        sizes[str(n)] = measure(n, arguments.work.resolve())
+        sizes = dict(sorted(sizes.items(), key=lambda item: int(item[0])))
+        path.write_text(json.dumps({"sizes": sizes}, indent=2) + "\n")
+    README.write_text(with_table(README.read_text(), "growth", table(sizes)))
+    print(table(sizes))
+    draw(sizes, RESULTS / "growth.svg")
 
 
 def measure(n: int, work: Path) -> dict:
@@ -102,7 +101,6 @@ def draw(sizes: dict[str, dict], path: Path) -> None:
     """Time and memory against the number of films, both axes in powers of ten."""
     import matplotlib
 
-    matplotlib.use("svg")
     matplotlib.rcParams["svg.hashsalt"] = "growth"
     from matplotlib.figure import Figure
 

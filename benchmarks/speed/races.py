@@ -132,6 +132,7 @@ def prepare(a: argparse.Namespace) -> Race:
     films = str(repeated(a.films, a.work / f"films{n}", n))
     loop = (PYTHON, str(HERE / "peers" / "pil_prepare.py"), films, "{work}/out.npy")
     ours = (*CXRDIAG, "prepare", "--kaggle-dir", films, "--out", "{work}/store")
+    goals = [Versus("PIL, one core", 3.5), Versus("PIL, two cores", 1.8)]
     return Race(
         name="prepare",
         sides=(
@@ -142,15 +143,8 @@ def prepare(a: argparse.Namespace) -> Race:
             Side("floor", (PYTHON, FLOORS, "decode", films)),
         ),
         lines=[
-            Line(
-                f"prepare {n:,} native films",
-                [Versus("PIL, one core", 3.5), Versus("PIL, two cores", 1.8)],
-            ),
-            Line(
-                "the same, --no-audit",
-                [Versus("PIL, one core", 3.5), Versus("PIL, two cores", 1.8)],
-                ours="without the audit",
-            ),
+            Line(f"prepare {n:,} native films", goals),
+            Line("the same, --no-audit", goals, ours="without the audit"),
         ],
         floor="to decode them at a reduced scale, on all cores",
         repeats=3,
@@ -184,13 +178,9 @@ def train(a: argparse.Namespace) -> Race:
         return {"images_per_s": n_train / float(row["time"])}
 
     python, yolo = (program(a.peers, name) for name in ("python", "yolo"))
-    options = (
-        f"data={films}",
-        f"model={HERE}/peers/resnet18-cls.yaml",
-        "pretrained=False",
-        "epochs=1",
-    )
-    options += ("imgsz=224", "batch=32", "workers=2", "device=cpu", "project={work}", "plots=False")
+    network = f"model={HERE}/peers/resnet18-cls.yaml"
+    options = (f"data={films}", network, "pretrained=False", "epochs=1", "imgsz=224", "batch=32")
+    options += ("workers=2", "device=cpu", "project={work}", "plots=False")
     loop = (python, str(HERE / "peers" / "torchvision_train.py"), str(films))
     return Race(
         name="train",

@@ -34,7 +34,7 @@ def main() -> None:
     for name in chosen:
         run_race(RACES[name](arguments))
     lines = json.loads(RESULTS.read_text())["lines"]
-    README.write_text(between(README.read_text(), "speed", table(lines)))
+    README.write_text(with_table(README.read_text(), "speed", table(lines)))
     print(table(lines))
 
 
@@ -121,11 +121,11 @@ def table(lines: dict[str, dict]) -> str:
     return "\n".join(rows)
 
 
-def between(text: str, name: str, table: str) -> str:
-    """A text with what stands between its two marks of that name replaced."""
-    begin, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
-    before, rest = text.split(begin)
-    return before + begin + table + end + rest.split(end)[1]
+def with_table(text: str, name: str, table: str) -> str:
+    """A text with a table between its two marks of that name."""
+    from accuracy import between
+
+    return between(text, f"<!-- {name} -->\n", f"\n<!-- end of {name} -->", table)
 
 
 def shown(value: dict[str, float], figure: str) -> str:

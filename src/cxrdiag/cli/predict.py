@@ -128,10 +128,11 @@ def _print_people(diagnoses: Sequence[Diagnosis], failures: Sequence[Failure], m
         out.print(table("", ["file", "answer", "probability"], rows))
         # What is said of films is the same for each of them.
         any_ = next((d for d in diagnoses if d.validation_sensitivity is not None), diagnoses[0])
+        rates = _rates(any_)
         out.print(
             f"probabilities hold where {any_.prevalence:.0%} of films show pneumonia; called "
             f"Pneumonia from {any_.threshold:.3f}, operating point {any_.operating_point}"
-            + (f": {_rates(any_)} {_OF_FILMS}" if any_.validation_sensitivity is not None else ""),
+            + (f": {rates} {_OF_FILMS}" if rates else ""),
             soft_wrap=True,
         )
         for d in diagnoses:
@@ -187,7 +188,7 @@ def _card(diagnosis: Diagnosis, model: str) -> str:
 
 
 def _rates(diagnosis: Diagnosis) -> str:
-    """Sensitivity and specificity of the operating point, with their intervals."""
+    """Sensitivity and specificity of the operating point; "" of what is no film."""
     rates = {
         "sensitivity": (diagnosis.validation_sensitivity, diagnosis.validation_sensitivity_ci95),
         "specificity": (diagnosis.validation_specificity, diagnosis.validation_specificity_ci95),

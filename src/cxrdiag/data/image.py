@@ -24,7 +24,7 @@ from cxrdiag.errors import DataError
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP")
 """Pillow's names; DICOM besides."""
 _ORIENTATION = 0x0112
-"""The EXIF tag. Pillow's list of all of them takes 5 ms to import."""
+"""The EXIF tag. Pillow's list of all of them takes a while to import."""
 _UPRIGHT = {  # EXIF orientation -> what turns the stored picture upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,

@@ -19,6 +19,9 @@ from cxrdiag.model.detector import Detector, detector_features
 from cxrdiag.model.info import Answers, Detected, ModelInfo
 from cxrdiag.model.resnet import ResNet
 
+_AT_ONCE, _MOST = 128, 2**27
+"""Pictures, and width of the network times pixels."""
+
 
 @dataclass(frozen=True)
 class Classifier:
@@ -29,6 +32,11 @@ class Classifier:
     device: torch.device
     detector: Detector | None = None
     """None while it is trained."""
+
+    @property
+    def batch(self) -> int:
+        """Pictures that are answered at once: more take memory and are no faster."""
+        return self.info.at_once(_AT_ONCE, _MOST)
 
     def at(self, operating_point: str) -> Classifier:
         """The same, to call films at another threshold of its own.
@@ -68,13 +76,11 @@ class Classifier:
 
     def split_logits(self, split: Split) -> NDArray[np.float32]:
         """Logits (N,) of every image of a split, in the store's order."""
-        return np.concatenate(
-            [self.logits(images) for images, _ in split.in_order(self.info.batch)]
-        )
+        return np.concatenate([self.logits(images) for images, _ in split.in_order(self.batch)])
 
     def split_detect(self, split: Split) -> Detected:
         """Of every image of a split, in the store's order."""
-        found = [self.detect(images) for images, _ in split.in_order(self.info.batch)]
+        found = [self.detect(images) for images, _ in split.in_order(self.batch)]
         return Detected(
             np.concatenate([part.film_scores_B for part in found]),
             np.concatenate([part.distances_B for part in found]),

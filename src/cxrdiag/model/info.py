@@ -6,7 +6,6 @@ Shapes: B batch, h and w map cells.
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,8 +36,6 @@ _FAR = 1e4
 _LONGEST = 2**20
 """Bytes; a model.json takes 2 KB."""
 _LINE = 300
-_BATCH, _LARGEST_BATCH = 128, 128 * 1024**2
-"""Pictures at once, and width of the network times their pixels."""
 _LARGEST_MAPS = 64 * 1024**2
 """Width times pixels of the input. Its feature maps take 0.5 GB a film, with a heatmap 1 GB."""
 NOTICE = "For research and education. Not a medical device, not for diagnosis."
@@ -95,10 +92,9 @@ class ModelInfo:
     cxrdiag_version: str = ""
     notice: str = NOTICE
 
-    @property
-    def batch(self) -> int:
-        """Pictures that are answered at once: more take memory and are no faster."""
-        return max(1, min(_BATCH, _LARGEST_BATCH // (self.width * self.resolution**2)))
+    def at_once(self, most: int, largest: int) -> int:
+        """Pictures to answer at once: `most`, or `largest` by width times their pixels."""
+        return max(1, min(most, largest // (self.width * self.resolution**2)))
 
     def at(self, name: str) -> OperatingPoint:
         """The operating point of that name. Raises UsageError where the model has none such."""
@@ -197,12 +193,9 @@ def read_info(path: Path) -> tuple[ModelInfo, str]:
 
 
 def _read_point(point: dict[str, Any]) -> OperatingPoint:
-    pairs = {name: (low, high) for name, (low, high) in _intervals(point).items()}
-    return OperatingPoint(**{**point, **pairs})
-
-
-def _intervals(point: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in point.items() if name.endswith("_ci95")}
+    # JSON has no tuples.
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in point.items()}
+    return OperatingPoint(**fields)
 
 
 def _check(info: ModelInfo) -> None:
@@ -241,12 +234,8 @@ def _check(info: ModelInfo) -> None:
     if info.threshold != info.operating_points[DEFAULT_POINT].threshold:
         raise ValueError(f"threshold is not that of the operating point {DEFAULT_POINT}")
     for name, point in info.operating_points.items():
-        numbers = dataclasses.asdict(point)
-        pairs = _intervals(numbers)
-        rates = [
-            *itertools.chain(*pairs.values()),
-            *(numbers[n] for n in numbers if n not in pairs),
-        ]
+        (low, high), (lowest, highest) = point.sensitivity_ci95, point.specificity_ci95
+        rates = (point.threshold, point.sensitivity, low, high, point.specificity, lowest, highest)
         if not name.isprintable() or not all(
             not isinstance(rate, bool) and 0 <= rate <= 1 for rate in rates
         ):

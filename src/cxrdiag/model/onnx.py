@@ -43,7 +43,7 @@ class OnnxClassifier:
     def answer(self, images_BSS: NDArray[np.uint8], *, with_maps: bool = False) -> Answers:
         """All that is to be said of decoded squares, uint8 (B, S, S)."""
         asked, info = np.array(with_maps), self.info
-        step = max(1, min(_AT_ONCE, _MOST // (info.width * info.resolution**2)))
+        step = info.at_once(_AT_ONCE, _MOST)
         parts = [
             self.session.run(None, {"images": images_BSS[i : i + step], "with_maps": asked})
             for i in range(0, len(images_BSS), step)

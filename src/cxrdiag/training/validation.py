@@ -65,9 +65,8 @@ class Validation:
         self._pause = pause
         self._targets_N = val.targets_N.cpu().numpy().astype(np.int64)
         per_class = [np.flatnonzero(self._targets_N == label) for label in (0, 1)]
-        chosen_M = np.sort(
-            np.concatenate([rows[:: -(-len(rows) // _MOST) or 1] for rows in per_class])
-        )
+        thinned = [rows[:: max(1, -(-len(rows) // _MOST))] for rows in per_class]
+        chosen_M = np.sort(np.concatenate(thinned))
         self._targets_M = self._targets_N[chosen_M]
         ways_MCK = draw_ways(len(chosen_M), _COPIES)
         # Rounded to a quarter of the memory of float pixels, in the host's: C * M * R * R bytes.
@@ -120,7 +119,7 @@ class Validation:
 
     def film_scores(self, classifier: Classifier) -> NDArray[np.float32]:
         """Of `Classifier.detect`, of the shifted copies, (C, M)."""
-        size = classifier.info.batch
+        size = classifier.batch
         return self._of_shifted(lambda images: classifier.detect(images).film_scores_B, size)
 
     def distances(self, classifier: Classifier) -> NDArray[np.float32]:
@@ -128,7 +127,7 @@ class Validation:
         return classifier.split_detect(self._val).distances_B
 
     def _shifted_logits(self, classifier: Classifier) -> NDArray[np.float32]:
-        return self._of_shifted(classifier.logits, classifier.info.batch)
+        return self._of_shifted(classifier.logits, classifier.batch)
 
     def _of_shifted(
         self, answer: Callable[[Tensor], NDArray[np.float32]], size: int
