@@ -14,18 +14,19 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from cxrdiag.model.convolution import Conv3x3, Stem
 from cxrdiag.model.info import ARCHITECTURES
 
 
-def _conv(n_in: int, n_out: int, kernel: int, stride: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(n_in, n_out, kernel, stride, padding=kernel // 2, bias=False)
+def _conv1x1(n_in: int, n_out: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(n_in, n_out, 1, stride, bias=False)
 
 
 def _shortcut(n_in: int, n_out: int, stride: int) -> nn.Module | None:
     """Identity where the shapes agree, else a strided projection (option B of the paper)."""
     if stride == 1 and n_in == n_out:
         return None
-    return nn.Sequential(_conv(n_in, n_out, 1, stride), nn.BatchNorm2d(n_out))
+    return nn.Sequential(_conv1x1(n_in, n_out, stride), nn.BatchNorm2d(n_out))
 
 
 class BasicBlock(nn.Module):
@@ -35,18 +36,18 @@ class BasicBlock(nn.Module):
 
     def __init__(self, n_in: int, width: int, stride: int) -> None:
         super().__init__()
-        self.conv1 = _conv(n_in, width, 3, stride)
+        self.conv1 = Conv3x3(n_in, width, stride)
         self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = _conv(width, width, 3)
+        self.conv2 = Conv3x3(width, width, 1)
         self.bn2 = nn.BatchNorm2d(width)
         self.downsample = _shortcut(n_in, width, stride)
         nn.init.zeros_(self.bn2.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, n_in, H, W) to (B, width * expansion, H / stride, W / stride)."""
-        y = torch.relu(self.bn1(self.conv1(x)))
+        y = torch.relu_(self.bn1(self.conv1(x)))
         y = self.bn2(self.conv2(y))
-        return torch.relu(y + (x if self.downsample is None else self.downsample(x)))
+        return torch.relu_(y.add_(x if self.downsample is None else self.downsample(x)))
 
 
 class Bottleneck(nn.Module):
@@ -57,21 +58,21 @@ class Bottleneck(nn.Module):
     def __init__(self, n_in: int, width: int, stride: int) -> None:
         super().__init__()
         n_out = width * self.expansion
-        self.conv1 = _conv(n_in, width, 1)
+        self.conv1 = _conv1x1(n_in, width)
         self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = _conv(width, width, 3, stride)
+        self.conv2 = Conv3x3(width, width, stride)
         self.bn2 = nn.BatchNorm2d(width)
-        self.conv3 = _conv(width, n_out, 1)
+        self.conv3 = _conv1x1(width, n_out)
         self.bn3 = nn.BatchNorm2d(n_out)
         self.downsample = _shortcut(n_in, n_out, stride)
         nn.init.zeros_(self.bn3.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, n_in, H, W) to (B, width * expansion, H / stride, W / stride)."""
-        y = torch.relu(self.bn1(self.conv1(x)))
-        y = torch.relu(self.bn2(self.conv2(y)))
+        y = torch.relu_(self.bn1(self.conv1(x)))
+        y = torch.relu_(self.bn2(self.conv2(y)))
         y = self.bn3(self.conv3(y))
-        return torch.relu(y + (x if self.downsample is None else self.downsample(x)))
+        return torch.relu_(y.add_(x if self.downsample is None else self.downsample(x)))
 
 
 class ResNet(nn.Module):
@@ -90,7 +91,7 @@ class ResNet(nn.Module):
         block = Bottleneck if is_bottleneck else BasicBlock
         widths = [width, 2 * width, 4 * width, 8 * width]
         n_out = [w * block.expansion for w in widths]
-        self.conv1 = _conv(n_channels, width, 7, stride=2)
+        self.conv1 = Stem(n_channels, width)
         self.bn1 = nn.BatchNorm2d(width)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         self.layer1 = _stage(block, width, widths[0], depths[0], stride=1)
@@ -111,7 +112,7 @@ class ResNet(nn.Module):
 
     def stages(self, x_BCHW: Tensor) -> Iterator[Tensor]:
         """The feature maps of the four stages in turn; what is not asked for is not computed."""
-        x = self.maxpool(torch.relu(self.bn1(self.conv1(x_BCHW))))
+        x = self.maxpool(torch.relu_(self.bn1(self.conv1(x_BCHW))))
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
             x = stage(x)
             yield x
