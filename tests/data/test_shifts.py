@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor
+from torchvision.transforms import functional as TF
 
 from cxrdiag.data.shifts import SHIFTS, Shift, draw_ways, shift_films
 
@@ -62,6 +63,21 @@ def test_exposure(films: Tensor) -> None:
         np.testing.assert_allclose(ALL[name](films) / 255, expected, atol=1.01 / 255, err_msg=name)
     deciles = np.quantile(ALL["equalised"](films)[0].numpy() / 255, np.linspace(0.1, 0.9, 9))
     np.testing.assert_allclose(deciles, np.linspace(0.1, 0.9, 9), atol=0.03)
+
+
+def test_exposure_and_blur_are_those_of_torchvision(films: Tensor) -> None:
+    levels = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16)
+    noisy = torch.randint(256, (2, 1, S, S), generator=torch.Generator().manual_seed(0)).byte()
+    for x in (films, levels, noisy):
+        assert torch.equal(ALL["brighter"](x), TF.adjust_gamma(x, 0.65))
+        assert torch.equal(ALL["darker"](x), TF.adjust_gamma(x, 1.5))
+        assert torch.equal(ALL["equalised"](x), TF.equalize(x))
+    for side, size in ((S, 5), (256, 11)):
+        x = torch.randint(
+            256, (2, 1, side, side), generator=torch.Generator().manual_seed(1)
+        ).byte()
+        expected = TF.gaussian_blur(x, [size, size], [side / 128] * 2)
+        assert torch.equal(ALL["blurred"](x), expected)
 
 
 def test_detail(films: Tensor) -> None:

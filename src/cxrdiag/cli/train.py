@@ -75,7 +75,6 @@ def train(
     from cxrdiag.data.store import open_store
     from cxrdiag.model.device import choose_device
     from cxrdiag.training.config import load_recipe
-    from cxrdiag.training.memory import keep_freed_memory
     from cxrdiag.training.reporter import Stop
     from cxrdiag.training.trainer import fit
 
@@ -124,7 +123,6 @@ def train(
             code="reserved_name",
         )
     store, where = open_store(data), choose_device(device)
-    keep_freed_memory()
     run = run or runs.new_run(config.name)
     started = time.perf_counter()
     with _Signals() as signals, _Progress(config, json, signals.check) as progress:

@@ -18,17 +18,17 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision.transforms import functional as TF
 
 Shift = Callable[[Tensor], Tensor]
 """uint8 (B, 1, S, S) on the CPU to the same."""
 
 
 def _gamma(gamma: float) -> Shift:
-    return lambda x: TF.adjust_gamma(x, gamma)
+    curve_256 = (torch.linspace(0, 1, 256) ** gamma * 255.999).to(torch.uint8)
+    return lambda x: curve_256[x.long()]
 
 
 def _contrast(factor: float) -> Shift:
@@ -39,8 +39,11 @@ def _contrast(factor: float) -> Shift:
 def _blur(x: Tensor) -> Tensor:
     """Gaussian, with a standard deviation of a 128th of the side: two pixels of 256."""
     sigma = max(x.shape[-1] / 128, 0.5)  # less would not reach the next pixel
-    blurred: Tensor = TF.gaussian_blur(x, [2 * round(2.5 * sigma) + 1] * 2, [sigma] * 2)
-    return blurred
+    reach = round(2.5 * sigma)
+    kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / sigma) ** 2)
+    kernel /= kernel.sum()
+    padded = F.pad(x.float(), [reach] * 4, mode="reflect")
+    return F.conv2d(padded, torch.outer(kernel, kernel)[None, None]).round().to(torch.uint8)
 
 
 def _sharpen(x: Tensor) -> Tensor:
@@ -55,12 +58,18 @@ def _noise(x: Tensor) -> Tensor:
 
 def _jpeg(x: Tensor) -> Tensor:
     """Quality 15 of Pillow: blocks show."""
-    shifted = torch.empty_like(x)
-    for image, written in zip(x[:, 0], shifted[:, 0], strict=True):
+
+    def compressed(image: Image.Image) -> Image.Image:
         stream = io.BytesIO()
-        Image.fromarray(image.numpy()).save(stream, format="JPEG", quality=15)
-        written.copy_(TF.pil_to_tensor(Image.open(stream))[0])
-    return shifted
+        image.save(stream, format="JPEG", quality=15)
+        return Image.open(stream)
+
+    return _by_pillow(x, compressed)
+
+
+def _by_pillow(x: Tensor, change: Callable[[Image.Image], Image.Image]) -> Tensor:
+    changed = [np.array(change(Image.fromarray(image))) for image in x[:, 0].numpy()]
+    return torch.from_numpy(np.stack(changed))[:, None]
 
 
 def _view(width: float, height: float, right: float = 0, down: float = 0) -> Shift:
@@ -84,7 +93,7 @@ def _text(x: Tensor) -> Tensor:
     font = ImageFont.load_default(size=side / 14)
     draw.text((0.03 * side, 0.02 * side), "PORTABLE  R", fill=255, font=font)
     draw.text((0.5 * side, 0.9 * side), "AP ERECT 12", fill=255, font=font)
-    return torch.maximum(x, TF.pil_to_tensor(overlay)[None])
+    return torch.maximum(x, torch.from_numpy(np.array(overlay)))
 
 
 def _border(x: Tensor) -> Tensor:
@@ -111,7 +120,7 @@ SHIFTS: dict[str, dict[str, Shift]] = {
         "darker": _gamma(1.5),
         "low contrast": _contrast(0.65),
         "high contrast": _contrast(1.4),
-        "equalised": TF.equalize,
+        "equalised": lambda x: _by_pillow(x, ImageOps.equalize),
     },
     "detail": {
         "blurred": _blur,

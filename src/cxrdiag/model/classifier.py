@@ -19,7 +19,7 @@ from cxrdiag.model.detector import Detector, detector_features
 from cxrdiag.model.info import Answers, Detected, ModelInfo
 from cxrdiag.model.resnet import ResNet
 
-_AT_ONCE, _MOST = 128, 2**27
+_AT_ONCE, _MOST = 128, 2**25
 """Pictures, and width of the network times pixels."""
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import PIL
 import torch
-import torchvision
 
 from cxrdiag import __version__
 
@@ -21,7 +20,6 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
         "cxrdiag": __version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "torchvision": torchvision.__version__,
         "numpy": np.__version__,
         "pillow": PIL.__version__,
         "system": platform.system(),

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor
 
 from cxrdiag.errors import ModelError
@@ -28,15 +28,32 @@ def save_resume(folder: Path, tensors: dict[str, Tensor], state: dict[str, Any])
     """Write the state of a training: tensors, and whatever else fits JSON."""
     kept, text = plain(tensors), json.dumps(state)
     metadata = {"version": str(VERSION), "state": text, "sha256": digest(kept, text)}
-    data = save(kept, metadata)
 
     def write(path: Path) -> None:
-        path.write_bytes(data)
+        path.touch()
+        mode = path.stat().st_mode
+        save_file(kept, path, metadata)
+        path.chmod(mode)  # that of save_file is the owner's alone to read
         # Before it takes the place of the last one.
-        if path.read_bytes() != data:
+        if not _reads_back(path, kept, metadata):
             raise OSError(errno.EIO, "what was written reads back differently", str(path))
 
     write_file(folder / RESUME, write)
+
+
+def _reads_back(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> bool:
+    """Whether a file holds these, read tensor by tensor: mapped, all of it would be in memory."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        if header.pop("__metadata__") != metadata or header.keys() != tensors.keys():
+            return False
+        for name, tensor in tensors.items():
+            begin, end = header[name]["data_offsets"]
+            file.seek(8 + length + begin)
+            if file.read(end - begin) != _bytes(tensor):
+                return False
+    return True
 
 
 def digest(tensors: dict[str, Tensor], text: str) -> str:
@@ -44,8 +61,12 @@ def digest(tensors: dict[str, Tensor], text: str) -> str:
     found = hashlib.sha256(text.encode())
     for name, tensor in sorted(tensors.items()):
         found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+        found.update(_bytes(tensor))
     return found.hexdigest()
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    return tensor.reshape(-1).view(torch.uint8).numpy().data
 
 
 def check_resume(folder: Path) -> None:

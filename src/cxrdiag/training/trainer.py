@@ -27,6 +27,7 @@ from cxrdiag.training.environment import describe_environment
 from cxrdiag.training.epoch import Job, run_epoch
 from cxrdiag.training.gradients import Gradients, out_of_memory
 from cxrdiag.training.history import Epoch, draw_curves, write_history
+from cxrdiag.training.memory import kept_memory
 from cxrdiag.training.optimisation import build_optimizer, class_weights
 from cxrdiag.training.reporter import Reporter, Stop
 from cxrdiag.training.resume import check_resume
@@ -101,11 +102,12 @@ def _fit(
     write_json(run / "environment.json", {**describe_environment(device), "precision": precision})
     validation = Validation(job.val, job.info.resolution, reporter.pause)
     try:
-        while not _is_finished(state.history, recipe):
-            run_epoch(job, state, validation)
-            state.save(run, identity)
-            write_history(run / "history.csv", state.history)
-            reporter.epoch(state.history[-1])
+        with kept_memory():
+            while not _is_finished(state.history, recipe):
+                run_epoch(job, state, validation)
+                state.save(run, identity)
+                write_history(run / "history.csv", state.history)
+                reporter.epoch(state.history[-1])
     except Stop:
         state.save(run, identity)
         raise
@@ -186,6 +188,8 @@ def _is_finished(history: list[Epoch], recipe: Recipe) -> bool:
 def _finish(job: Job, validation: Validation, state: State, run: Path) -> Classifier:
     """Write the model and the curves; nothing is left to resume then."""
     weights = halved(state.best)
+    state.optimizer.zero_grad()  # nothing of it is needed any more, and it is three networks large
+    state.optimizer.state.clear()
     state.network.load_state_dict(weights)  # what is calibrated is what is written
     classifier = Classifier(state.network.eval(), job.info, job.val.device)
     info = dataclasses.replace(validation.calibrate(classifier), epoch=state.best_epoch)
