@@ -158,7 +158,7 @@ def train(a: argparse.Namespace) -> Race:
     `prepare`). Of torchvision's loop the same, with the decoding and the start of its workers; of
     ultralytics the scores of twenty validation films besides.
     """
-    films, store = few(a.data, a.work / "few", 250), a.work / "few-store"
+    films, store = few(a.data, a.work / "few500", 500), a.work / "few500-store"
     prepare_ = (*CXRDIAG, "prepare", "--kaggle-dir", str(films), "--out", str(store))
     run_once(Side("prepare", (*prepare_, "--no-audit")))
     settings = ("data.resolution=224", "model.width=64", "training.batch_size=32")
