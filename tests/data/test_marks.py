@@ -72,7 +72,7 @@ def test_letters_only_brighten_and_are_as_frequent_as_asked() -> None:
 
 
 def test_letters_stand_near_the_top_and_the_bottom_and_are_many() -> None:
-    overlays = letters(128).float() / 255
+    overlays = letters(128, torch.device("cpu")).float() / 255
     assert overlays.shape == (N_OVERLAYS, 1, 128, 128)
     assert 0 <= float(overlays.min()) < float(overlays.max()) <= 1
     rows = overlays[:, 0].amax(dim=(0, 2)) > 0

@@ -153,7 +153,7 @@ def _mark(x_B1RR: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:
     if config.letters:
         lettered_B = draw.uniform(0, 1) < config.letters
         chosen_B = torch.randint(N_OVERLAYS, (draw.n,), generator=draw.generator)
-        overlays_B1RR = letters(x.shape[-1])[chosen_B].to(draw.device).float() / 255
+        overlays_B1RR = letters(x.shape[-1], x.device)[chosen_B.to(x.device)].float() / 255
         x = torch.maximum(x, overlays_B1RR * lettered_B.view(-1, 1, 1, 1))
     return x
 

@@ -17,7 +17,7 @@ N_OVERLAYS = 128
 
 
 @functools.lru_cache(maxsize=2)  # a training has two sizes at most
-def letters(size: int) -> Tensor:
+def letters(size: int, device: torch.device) -> Tensor:
     """Letters and digits on black, near the top or the bottom edge: uint8 (L, 1, R, R).
 
     One to three words of up to ten characters in a font of a 25th to an 8th of the side, gray to
@@ -37,7 +37,7 @@ def letters(size: int) -> Tensor:
             at = (left * size, top * size)
             draw.text(at, word, fill=int(rng.integers(120, 256)), font=font)
         overlays.append(np.asarray(overlay))
-    return torch.from_numpy(np.stack(overlays)[:, None])
+    return torch.from_numpy(np.stack(overlays)[:, None]).to(device)
 
 
 def frame(x_B1RR: Tensor, edges_B4: Tensor, gray_B: Tensor) -> Tensor:
