@@ -66,6 +66,8 @@ for epoch in range(1, args.epochs + 1):
         loss.backward()
         optimizer.step()
         n += len(labels)
+        if time.perf_counter() - began > 60 * args.minutes:
+            break
     seconds = time.perf_counter() - started
     said = {"epoch": epoch, "images_per_s": n / seconds}
     if args.until:
