@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from races import RACES, Line, Race
@@ -79,7 +80,8 @@ def described(line: Line, race: Race, runs: dict[str, list[Run]]) -> dict:
     for versus in line.goals:
         theirs = medians[versus.peer]["median"]
         ratio = ours / theirs if is_rate else theirs / ours
-        ratios[versus.peer] = {"ratio": ratio, "goal": versus.goal, "holds": ratio >= versus.goal}
+        holds = ratio >= versus.goal and got_there(as_json(runs)[line.ours])
+        ratios[versus.peer] = {"ratio": ratio, "goal": versus.goal, "holds": holds}
     return {
         "race": race.name,
         **provenance(),
@@ -109,20 +111,24 @@ def machine() -> dict:
 
 def table(lines: dict[str, dict]) -> str:
     """A row for each pair of a line, as Markdown."""
-    rows = ["| what | ours | against | theirs | ratio | goal | floor |", "|---" * 7 + "|"]
+    rows = ["| what | ours | against | theirs | ratio | goal | floor | on |", "|---" * 8 + "|"]
     for what, line in lines.items():
+        on = line["machine"]["processor"].replace("(R)", "").removesuffix(" Processor")
         figures = {name: shown(value, line["figure"]) for name, value in line["medians"].items()}
         for peer, versus in line["ratios"].items():
-            # A peer that was stopped before it had got there.
-            stopped = not all(run["said"].get("reached", True) for run in line["runs"][peer])
-            more = "more than " if stopped else ""
+            more = "" if got_there(line["runs"][peer]) else "more than "  # it was stopped
             holds = "" if versus["holds"] else " falls short"
             rows.append(
                 f"| {what} | {figures[line['ours']]} | {peer} | {more}{figures[peer]} "
                 f"| {more}{versus['ratio']:.1f} | {versus['goal']:g}{holds} "
-                f"| {figures['floor'] if line['figure'] != 'peak_mb' else ''} |"
+                f"| {figures.get('floor', '') if line['figure'] != 'peak_mb' else ''} | {on} |"
             )
     return "\n".join(rows)
+
+
+def got_there(runs: Sequence[Mapping]) -> bool:
+    """Whether all of a side's runs reached what was to be reached."""
+    return all(run["said"].get("reached", True) for run in runs)
 
 
 def with_table(text: str, name: str, table: str) -> str:
