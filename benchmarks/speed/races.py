@@ -304,4 +304,5 @@ RACES = {
     "folder": folder,
     "accuracy": accuracy,
 }
-"""All but the last are run where none is named: it reads the labels of the test split."""
+READS_TEST = "accuracy"
+"""Run only where it is named: it reads the labels of the test split."""
