@@ -11,7 +11,7 @@ def all_films(data: Path, target: Path) -> Path:
 
     def named() -> Iterator[tuple[Path, str]]:
         for record in _records(data):
-            yield record.path, f"{record.split or 'train'}/{record.label}/{record.path.name}"
+            yield record.path, f"{record.split}/{record.label}/{record.path.name}"
 
     return _copied(named(), target)
 
