@@ -2,15 +2,14 @@
 
 import argparse
 import csv
-import itertools
 import json
 import shlex
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from folders import all_films, few_films, repeated
 from timing import Side, last_json, program, run_once
 
 HERE = Path(__file__).parent
@@ -162,7 +161,7 @@ def train(a: argparse.Namespace) -> Race:
     `prepare`). Of torchvision's loop the same, with the decoding and the start of its workers; of
     ultralytics the scores of twenty validation films besides.
     """
-    films, store = few(a.data, a.work / "few500", 500), a.work / "few500-store"
+    films, store = few_films(a.data, a.work / "few500", 500), a.work / "few500-store"
     prepare_ = (*CXRDIAG, "prepare", "--kaggle-dir", str(films), "--out", str(store))
     run_once(Side("prepare", (*prepare_, "--no-audit")))
     settings = ("data.resolution=224", "model.width=64", "training.batch_size=32")
@@ -217,7 +216,7 @@ def accuracy(a: argparse.Namespace) -> Race:
     """
     from accuracy import cxrdiag, enter, provenance
 
-    films, store, run = as_folders(a.data, a.work / "all"), "{work}/store", "{work}/run"
+    films, store, run = all_films(a.data, a.work / "all"), "{work}/store", "{work}/run"
     prepare_ = (*CXRDIAG, "prepare", "--kaggle-dir", str(a.data), "--out", store)
     train_ = (*CXRDIAG, "train", "--data", store, "--run", run, "--epochs", str(_EPOCHS))
 
@@ -246,56 +245,6 @@ def accuracy(a: argparse.Namespace) -> Race:
     )
 
 
-def as_folders(data: Path, target: Path) -> Path:
-    """Copies of all films in folders of split and class, as ImageFolder wants them."""
-    if not target.exists():
-        from cxrdiag.data.layouts import read_dataset
-
-        unfinished = target.with_name(f"{target.name}.part")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        for record in read_dataset(data)[0]:
-            split = "test" if record.split == "test" else "train"
-            copy = unfinished / split / record.label / record.path.name
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(record.path, copy)
-        unfinished.rename(target)
-    return target
-
-
-def few(data: Path, target: Path, n: int) -> Path:
-    """Copies of `n` training films of CoronaHack, and some to validate, in folders of classes."""
-    if not target.exists():
-        from cxrdiag.data.layouts import read_dataset
-
-        unfinished = target.with_name(f"{target.name}.part")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        records = [record for record in read_dataset(data)[0] if record.split == "train"]
-        for label, name in (("Normal", "NORMAL"), ("Pneumonia", "PNEUMONIA")):
-            # Not the first ones, so that there are many patients.
-            chosen = [record for record in records if record.label == label][::3]
-            for i, record in enumerate(chosen[: n // 2 + 10]):
-                split = "train" if i < n // 2 else "val"
-                copy = unfinished / split / name / record.path.name
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(record.path, copy)
-        unfinished.rename(target)
-    return target
-
-
-def repeated(films: Path, target: Path, n: int) -> Path:
-    """Copies of the films, each as often as it takes to make `n`, in folders of classes."""
-    if not target.exists():
-        unfinished = target.with_name(f"{target.name}.part")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        paths = sorted(films.rglob("*.jpeg"))
-        for number, path in enumerate(itertools.islice(itertools.cycle(paths), n)):
-            copy = unfinished / "train" / path.parent.name / f"{path.stem}-{number}.jpeg"
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, copy)
-        unfinished.rename(target)
-    return target
-
-
 RACES = {
     "help": help_,
     "predict": predict,
@@ -304,4 +253,5 @@ RACES = {
     "folder": folder,
     "accuracy": accuracy,
 }
-"""All but the last are run where none is named: it reads the labels of the test split."""
+READS_TEST = "accuracy"
+"""Run only where it is named: it reads the labels of the test split."""

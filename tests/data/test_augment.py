@@ -260,6 +260,13 @@ def test_sharpness_moves_fine_detail_within_its_share() -> None:
     assert amounts.min() < -0.1 < 0.1 < amounts.max()
 
 
+def test_no_two_images_have_the_same_grain() -> None:
+    x, drawn = torch.full((6, 1, R, R), 0.5), seeded()
+    grain = torch.cat([augment(x, AugmentConfig(noise=0.05), drawn) for _ in range(2)]) - 0.5
+    alike = np.corrcoef(grain.flatten(1).numpy()) - np.eye(12)
+    assert np.abs(alike).max() < 5 / R  # five standard deviations of a chance correlation
+
+
 def test_noise_is_gaussian_and_differs_in_strength_between_images() -> None:
     x = torch.full((64, 1, 64, 64), 0.5)
     out = augment(x, AugmentConfig(noise=0.05), seeded())

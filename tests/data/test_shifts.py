@@ -77,7 +77,9 @@ def test_exposure_and_blur_are_those_of_torchvision(films: Tensor) -> None:
             256, (2, 1, side, side), generator=torch.Generator().manual_seed(1)
         ).byte()
         expected = TF.gaussian_blur(x, [size, size], [side / 128] * 2)
-        assert torch.equal(ALL["blurred"](x), expected)
+        # Sums may be rounded in another order.
+        assert int((ALL["blurred"](x).int() - expected.int()).abs().max()) <= 1
+        assert float((ALL["blurred"](x) != expected).float().mean()) < 0.01
 
 
 def test_detail(films: Tensor) -> None:

@@ -47,14 +47,19 @@ def test_the_matrix_product_is_the_gradient(size: tuple[int, int], stride: int) 
 
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("side", [7, 8, 17])  # the last is no small map
-def test_gradients_in_bfloat16_are_those_of_conv2d(side: int, stride: int) -> None:
-    convolution = Conv3x3(4, 6, stride)
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_gradients_in_bfloat16_are_those_of_conv2d(
+    side: int, stride: int, memory_format: torch.memory_format
+) -> None:
+    convolution = Conv3x3(4, 6, stride).to(memory_format=memory_format)
     found = []
     for module in (convolution, super(Conv3x3, convolution).forward):
-        x = drawn(3, 4, side, side).requires_grad_()
+        x = drawn(3, 4, side, side).contiguous(memory_format=memory_format).requires_grad_()
         with torch.autocast("cpu", torch.bfloat16):
             y = module(x)
         assert y.dtype == torch.bfloat16
+        is_ours = y.grad_fn is not None and "SmallMap" in y.grad_fn.name()
+        assert is_ours == (module is convolution and (side < 17))
         upstream = drawn(*y.shape).bfloat16()
         found.append((y, *torch.autograd.grad(y, [x, convolution.weight], upstream)))
     for ours, theirs in zip(*found, strict=True):
@@ -64,8 +69,23 @@ def test_gradients_in_bfloat16_are_those_of_conv2d(side: int, stride: int) -> No
         torch.testing.assert_close(ours, theirs, rtol=0, atol=2e-2 * largest)
 
 
-def test_without_autocast_and_in_use_it_is_conv2d() -> None:
+def test_in_other_number_formats_and_in_use_it_is_conv2d() -> None:
     convolution, x = Conv3x3(4, 6, 1), drawn(2, 4, 5, 5)
-    expected = F.conv2d(x, convolution.weight, padding=1)
-    assert torch.equal(convolution(x), expected)
-    assert torch.equal(convolution.eval()(x), expected)
+    assert torch.equal(convolution(x), F.conv2d(x, convolution.weight, padding=1))
+    with torch.autocast("cpu", torch.float16):
+        assert convolution(x).dtype == torch.float16
+    with torch.autocast("cpu", torch.bfloat16):
+        y = convolution.eval()(x)
+        assert y.grad_fn is not None
+        assert "SmallMap" not in y.grad_fn.name()
+        assert torch.equal(y, F.conv2d(x, convolution.weight, padding=1))
+
+
+def test_the_stem_in_bfloat16_is_conv2d_to_its_rounding() -> None:
+    stem, x = Stem(1, 8), drawn(2, 1, 40, 40)
+    with torch.autocast("cpu", torch.bfloat16):
+        y = stem(x)
+    assert y.dtype == torch.bfloat16
+    expected = F.conv2d(x, stem.weight, stride=2, padding=3)
+    largest = float(expected.detach().abs().max())
+    torch.testing.assert_close(y.float(), expected, rtol=0, atol=2e-2 * largest)

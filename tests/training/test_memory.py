@@ -1,15 +1,20 @@
 """While freed memory is kept there are few page faults, and afterwards it is given back."""
 
 import json
+import platform
 import subprocess
 import sys
 
 import pytest
 
 _SCRIPT = """
-import json, resource
+import ctypes, json, resource
 import torch
 from cxrdiag.training.memory import kept_memory
+
+# Pages of 4 kB, however the machine is set up.
+PR_SET_THP_DISABLE = 41
+ctypes.CDLL(None).prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)
 
 def faults():
     for _ in range(20):  # until the blocks that are free fit
@@ -29,9 +34,9 @@ print(json.dumps([before, during, held - megabytes()]))
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for its page faults")
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc's malloc")
 def test_memory_is_kept_while_it_is_asked_for() -> None:
     done = subprocess.run([sys.executable, "-c", _SCRIPT], capture_output=True, check=True)
     before, during, given_back = json.loads(done.stdout)
     assert during < 1000 < before
-    assert given_back > 64
+    assert given_back > 32

@@ -41,7 +41,7 @@ def _recipe(ema: bool) -> Recipe:
             lr=1e-3,
             ema_decay=0.9 if ema else 0.0,
             clip_norm=1.0,
-            precision="fp32",
+            precision="fp32" if ema else "bf16",
         ),
     )
 

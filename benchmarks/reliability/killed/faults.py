@@ -37,7 +37,7 @@ def fail_at(number: int, dies: bool) -> Callable[[], None]:
 
         for name in OPERATIONS:
             setattr(os, name, wrapped(getattr(os, name)))
-        plain_bytes, plain_text = Path.write_bytes, Path.write_text
+        plain_bytes, plain_text, plain_open = Path.write_bytes, Path.write_text, Path.open
 
         def write_bytes(self, data):
             if reach():
@@ -51,6 +51,22 @@ def fail_at(number: int, dies: bool) -> Callable[[], None]:
                 fail()
             return plain_text(self, text, *arguments, **named)
 
-        Path.write_bytes, Path.write_text = write_bytes, write_text
+        def open_(self, mode="r", *arguments, **named):
+            file = plain_open(self, mode, *arguments, **named)
+
+            def writelines(parts):
+                if reach():
+                    data = b"".join(parts)
+                    file.write(data[: len(data) // 2])
+                    file.flush()
+                    fail()
+                for part in parts:
+                    file.write(part)
+
+            if mode == "wb":
+                file.writelines = writelines
+            return file
+
+        Path.write_bytes, Path.write_text, Path.open = write_bytes, write_text, open_
 
     return install

@@ -168,15 +168,15 @@ def _texture(x_B1RR: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:
     sigma = draw.uniform(0, config.noise).view(-1, 1, 1, 1)
     soft = F.avg_pool2d(F.pad(x_B1RR, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
     n = x_B1RR[0].numel()
-    windows = _grain(4 * n, draw.device).unfold(0, n, 1)
-    chosen_B = torch.randint(len(windows), (draw.n,), generator=draw.generator)
-    grain = windows[chosen_B.to(draw.device)].view_as(x_B1RR)
+    first_B = torch.randint(3 * n, (draw.n,), generator=draw.generator).tolist()
+    store = _grain(4 * n, draw.device)
+    grain = torch.stack([store[first : first + n] for first in first_B]).view_as(x_B1RR)
     return (x_B1RR + amount * (x_B1RR - soft) + sigma * grain).clamp(0, 1)
 
 
 @functools.lru_cache(maxsize=2)  # a training has two sizes at most
 def _grain(n: int, device: torch.device) -> Tensor:
-    """Standard normal numbers, always the same: new ones would take a third of `augment`."""
+    """Standard normal numbers, always the same: to draw new ones takes long (speed/parts.py)."""
     return torch.randn(n, generator=torch.Generator().manual_seed(0)).to(device)
 
 

@@ -27,7 +27,7 @@ Shift = Callable[[Tensor], Tensor]
 
 
 def _gamma(gamma: float) -> Shift:
-    curve_256 = (torch.linspace(0, 1, 256) ** gamma * 255.999).to(torch.uint8)
+    curve_256 = ((torch.arange(256) / 255) ** gamma * 255.999).to(torch.uint8)
     return lambda x: curve_256[x.long()]
 
 

@@ -19,7 +19,7 @@ from cxrdiag.model.detector import Detector, detector_features
 from cxrdiag.model.info import Answers, Detected, ModelInfo
 from cxrdiag.model.resnet import ResNet
 
-_AT_ONCE, _MOST = 128, 2**25
+_AT_ONCE, _MOST, _MOST_CPU = 128, 2**27, 2**25
 """Pictures, and width of the network times pixels."""
 
 
@@ -35,8 +35,8 @@ class Classifier:
 
     @property
     def batch(self) -> int:
-        """Pictures that are answered at once: more take memory and are no faster."""
-        return self.info.at_once(_AT_ONCE, _MOST)
+        """Pictures that are answered at once: on a CPU more take memory and are no faster."""
+        return self.info.at_once(_AT_ONCE, _MOST_CPU if self.device.type == "cpu" else _MOST)
 
     def at(self, operating_point: str) -> Classifier:
         """The same, to call films at another threshold of its own.

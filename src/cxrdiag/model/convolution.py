@@ -31,15 +31,15 @@ class Stem(nn.Conv2d):
         height, width = x_BCHW.shape[-2:]
         padded = F.pad(x_BCHW, (3, 3 + width % 2, 3, 3 + height % 2))
         blocks = F.pixel_unshuffle(padded, 2).contiguous(memory_format=torch.channels_last)
-        kernel = F.pixel_unshuffle(F.pad(self.weight, (0, 1, 0, 1)), 2)  # an eighth row is zero
+        kernel = F.pixel_unshuffle(F.pad(self.weight, (0, 1, 0, 1)), 2)  # the eighths are zero
         return F.conv2d(blocks, kernel)
 
 
 class Conv3x3(nn.Conv2d):
     """A 3x3 convolution whose gradient is fast for small feature maps too.
 
-    In bfloat16 oneDNN takes the gradient of a weight slowly where images are a few pixels wide: up
-    to six times as slowly as one matrix product over all of them does.
+    In bfloat16 oneDNN takes the gradient of a weight slowly where images are a few pixels wide: one
+    matrix product over all of them is quicker (benchmarks/speed/parts.py).
     """
 
     def __init__(self, n_in: int, n_out: int, stride: int) -> None:
@@ -50,10 +50,15 @@ class Conv3x3(nn.Conv2d):
         height, width = x_BCHW.shape[-2:]
         stride = self.stride[0]
         small = -(-height // stride) * -(-width // stride) <= _SMALL
-        if self.training and small and x_BCHW.is_cpu and torch.is_autocast_enabled("cpu"):
+        if self.training and small and x_BCHW.is_cpu and _is_bf16():
             y: Tensor = _SmallMap.apply(x_BCHW.bfloat16(), self.weight.bfloat16(), stride)
             return y
         return super().forward(x_BCHW)
+
+
+def _is_bf16() -> bool:
+    is_bf16 = torch.get_autocast_dtype("cpu") is torch.bfloat16
+    return torch.is_autocast_enabled("cpu") and is_bf16
 
 
 class _SmallMap(torch.autograd.Function):

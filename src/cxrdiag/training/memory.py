@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4
 """Of glibc's malloc.h."""
 
 
@@ -16,7 +16,10 @@ def kept_memory() -> Iterator[None]:
     """Let glibc keep what is freed until the block ends; elsewhere, do nothing.
 
     By itself it gives large blocks back to the kernel at once, and gets them again in pages that
-    are zeroed one by one: 100,000 of them in a step at 224 pixels, a fifth of its time.
+    are zeroed one by one, which takes a good part of a step's time.
+
+    It holds for the whole process, over what MALLOC_* and GLIBC_TUNABLES say; of two blocks in two
+    threads the first to end takes it from the other.
     """
     # Other C libraries of Linux have no mallopt.
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -25,10 +28,12 @@ def kept_memory() -> Iterator[None]:
         return
     assert libc is not None
     libc.mallopt(_M_MMAP_MAX, 0)
-    libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+    libc.mallopt(_M_TRIM_THRESHOLD, -1)  # never
     try:
         yield
     finally:
-        libc.mallopt(_M_MMAP_MAX, 65_536)  # its defaults
-        libc.mallopt(_M_TRIM_THRESHOLD, 128 * 1024)
+        # Its default, and what the thresholds may rise to by themselves, which they do no more.
+        libc.mallopt(_M_MMAP_MAX, 65_536)
+        libc.mallopt(_M_MMAP_THRESHOLD, 32 * 2**20)
+        libc.mallopt(_M_TRIM_THRESHOLD, 64 * 2**20)
         libc.malloc_trim(0)

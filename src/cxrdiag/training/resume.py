@@ -19,8 +19,8 @@ from cxrdiag.model.info import in_one_line
 from cxrdiag.model.weights import open_weights
 from cxrdiag.runs import RESUME
 
-VERSION = 3
-"""2 was of whole epochs alone."""
+VERSION = 4
+"""2 was of whole epochs alone; of 3 the augmentation drew other numbers."""
 _NAMES = {
     torch.float64: "F64",
     torch.float32: "F32",
@@ -40,21 +40,25 @@ def save_resume(folder: Path, tensors: dict[str, Tensor], state: dict[str, Any])
     metadata = {"version": str(VERSION), "state": text, "sha256": digest(kept, text)}
 
     def write(path: Path) -> None:
-        # Not by the library: it takes twice as much memory as is written, in one piece each.
+        # Not by the library: `save` takes twice as much memory as it writes, and what `save_file`
+        # writes is the owner's alone to read, and an error of the disk no OSError.
         parts: list[bytes | memoryview] = [_header(kept, metadata), *map(_bytes, kept.values())]
         with path.open("wb") as file:
-            for part in parts:
-                file.write(part)
+            file.writelines(parts)
         # Before it takes the place of the last one.
         with path.open("rb") as file:
-            if any(file.read(len(part)) != part for part in parts):
+            # One part at a time; a memoryview would be compared byte by byte.
+            if any(file.read(len(part)) != bytes(part) for part in parts):
                 raise OSError(errno.EIO, "what was written reads back differently", str(path))
 
     write_file(folder / RESUME, write)
 
 
 def _header(tensors: dict[str, Tensor], metadata: dict[str, str]) -> bytes:
-    """What a safetensors file of these tensors, one after the other, begins with."""
+    """What a safetensors file of these tensors, one after the other, begins with.
+
+    Little-endian, as the file is and as every machine is that torch is built for.
+    """
     header: dict[str, Any] = {"__metadata__": metadata}
     end = 0
     for name, tensor in tensors.items():

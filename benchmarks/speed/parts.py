@@ -1,0 +1,134 @@
+"""What the parts of a training step that are written by hand gain; writes results/parts.json.
+
+    python benchmarks/speed/parts.py
+
+Each part beside what torch does by itself, in turn, A B A B: medians in milliseconds, forwards and
+backwards. On random images, in the number format that is fastest here.
+"""
+
+import json
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from cxrdiag.data.augment import AugmentConfig, augment
+from cxrdiag.model.convolution import Conv3x3, Stem
+from cxrdiag.model.device import autocast, number_format, to_device
+from cxrdiag.model.resnet import ResNet
+from cxrdiag.training.environment import describe_environment
+from cxrdiag.training.memory import kept_memory
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+RESULTS = Path(__file__).parent.parent / "results" / "parts.json"
+REPEATS = 15
+CPU = torch.device("cpu")
+
+
+def main() -> None:
+    from accuracy import provenance
+
+    with kept_memory():
+        parts = {
+            "stem, 32 images of 224 pixels": stem(32, 224, 64),
+            "stem, 64 images of 96 pixels": stem(64, 96, 32),
+            "3x3, 512 channels of 7 x 7 pixels, 32 images": small_map(32, 512, 7),
+            "3x3, 256 channels of 3 x 3 pixels, 64 images": small_map(64, 256, 3),
+            "noise, 64 images of 96 pixels": noise(64, 96),
+        }
+    document = {
+        **provenance(),
+        "machine": {
+            **describe_environment(CPU),
+            "precision": number_format(CPU, "auto"),
+        },
+        "milliseconds": parts,
+        "step, 32 images of 224 pixels": memory(32, 224),
+    }
+    RESULTS.write_text(json.dumps(document, indent=2) + "\n")
+    print(json.dumps(document, indent=2))
+
+
+def stem(n: int, side: int, width: int) -> dict[str, float]:
+    """The first convolution."""
+    ours, theirs = Stem(1, width), nn.Conv2d(1, width, 7, 2, 3, bias=False)
+    x = torch.randn(n, 1, side, side)
+    return beside({"ours": lambda: step(ours, x), "torch": lambda: step(theirs, x)})
+
+
+def small_map(n: int, channels: int, side: int) -> dict[str, float]:
+    """A convolution of the last stage."""
+    ours = Conv3x3(channels, channels, 1)
+    theirs = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
+    x = torch.randn(n, channels, side, side).contiguous(memory_format=torch.channels_last)
+    x.requires_grad_()
+    return beside({"ours": lambda: step(ours, x), "torch": lambda: step(theirs, x)})
+
+
+def noise(n: int, side: int) -> dict[str, float]:
+    """Noise taken from a store of it, and as much drawn."""
+    x, config = torch.rand(n, 1, side, side), AugmentConfig(noise=0.02)
+    drawn = torch.Generator()
+    return beside(
+        {
+            "ours, all of `augment`": lambda: augment(x, config, drawn),
+            "torch, the drawing alone": lambda: torch.randn(x.shape, generator=drawn),
+        }
+    )
+
+
+def step(module: nn.Module, x: Tensor) -> None:
+    """Forwards and backwards."""
+    module.zero_grad()
+    with autocast(CPU, "auto"):
+        loss = module(x).float().mean()
+    loss.backward()
+
+
+def beside(sides: dict[str, Callable[[], object]]) -> dict[str, float]:
+    """Median milliseconds of each, after one uncounted call."""
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for n in range(REPEATS + 1):
+        for name, call in sides.items():
+            started = time.perf_counter()
+            call()
+            if n:
+                seconds[name].append(time.perf_counter() - started)
+    return {name: round(1e3 * statistics.median(some), 2) for name, some in seconds.items()}
+
+
+def memory(n: int, side: int) -> dict[str, dict[str, float]]:
+    """A whole step of ResNet-18, and the page faults of it, with freed memory kept and not."""
+    network = to_device(ResNet(), CPU)
+    x = torch.randn(n, 1, side, side)
+
+    def five() -> dict[str, float]:
+        step(network, x)
+        before, started = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
+        for _ in range(5):
+            step(network, x)
+        seconds, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF)
+        return {
+            "milliseconds": round(1e3 * seconds / 5, 1),
+            "page_faults": (after.ru_minflt - before.ru_minflt) / 5,
+        }
+
+    found: dict[str, list[dict[str, float]]] = {"kept": [], "given back": []}
+    for _ in range(3):
+        found["given back"].append(five())
+        with kept_memory():
+            found["kept"].append(five())
+    return {
+        name: {figure: statistics.median(run[figure] for run in runs) for figure in runs[0]}
+        for name, runs in found.items()
+    }
+
+
+if __name__ == "__main__":
+    main()
