@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from cxrdiag.evaluation.charts import roc
 from cxrdiag.evaluation.figures import draw_confusion_matrix, draw_roc
 from cxrdiag.evaluation.metrics import compute_metrics
 
@@ -53,6 +54,17 @@ def test_a_figure_is_a_png_and_another_model_gives_another(what: str, tmp_path: 
     assert first.shape == second.shape
     assert (first != second).mean() > 0.005
     assert {path.name for path in tmp_path.iterdir()} == {"0.png", "1.png"}
+
+
+def test_classes_told_apart_without_an_error_have_a_curve_and_no_interval(tmp_path: Path) -> None:
+    predictions = _predictions([0.9, 0.8, 0.7, 0.6], [0.1, 0.2, 0.3, 0.4])
+    metrics = compute_metrics(predictions, 0.5)
+    assert (metrics["auroc"], metrics["auroc_ci95"]) == (1.0, None)
+    draw_roc(tmp_path / "roc.png", predictions, metrics)
+    assert _pixels(tmp_path / "roc.png").std() > 10
+    points = {"balanced": {"threshold": 0.5, "sensitivity": 1.0, "specificity": 1.0}}
+    told = {**metrics, "operating_point": "balanced", "operating_points": points}
+    assert "AUROC 1.000<" in roc(predictions, told)
 
 
 def test_a_figure_is_the_same_for_the_same_numbers(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from sklearn.metrics import roc_curve
 
 from cxrdiag.data.kaggle import PNEUMONIA
 from cxrdiag.evaluation.calibration import BINS, reliability, weights_at
+from cxrdiag.evaluation.intervals import auroc_in_words
 from cxrdiag.evaluation.svg import Chart
 from cxrdiag.model.probability import probability
 
@@ -18,15 +19,15 @@ from cxrdiag.model.probability import probability
 def roc(predictions: pd.DataFrame, metrics: dict[str, Any]) -> Markup:
     """The ROC curve with all operating points on it."""
     fpr, tpr, _ = roc_curve(predictions["label"] == PNEUMONIA, predictions["probability"])
-    low, high = metrics["auroc_ci95"]
+    area = auroc_in_words(metrics)
     chart = Chart(
         "ROC curve and operating points",
-        f"AUROC {metrics['auroc']:.3f}, 95 % interval {low:.3f} to {high:.3f}",
+        area,
         ("1 - specificity", 0, 1),
         ("sensitivity", 0, 1),
     )
     chart.line([0, 1], [0, 1], "c3", "chance")
-    chart.line(fpr, tpr, "c0", f"AUROC {metrics['auroc']:.3f} ({low:.3f} to {high:.3f})")
+    chart.line(fpr, tpr, "c0", area)
     used_point = metrics["operating_point"]
     others = {
         name: point for name, point in metrics["operating_points"].items() if name != used_point

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from sklearn.metrics import roc_curve
 
 from cxrdiag.data.kaggle import NORMAL, PNEUMONIA
+from cxrdiag.evaluation.intervals import auroc_in_words
 from cxrdiag.files import write_file
 
 
@@ -48,9 +49,7 @@ def draw_roc(path: Path, predictions: pd.DataFrame, metrics: dict[str, Any]) -> 
     fpr, tpr, _ = roc_curve(predictions["label"] == PNEUMONIA, predictions["probability"])
     figure = Figure(figsize=(4.8, 4.6), layout="constrained")
     axes = figure.subplots()
-    low, high = metrics["auroc_ci95"]
-    label = f"AUROC {metrics['auroc']:.3f} (95 % CI {low:.3f} to {high:.3f})"
-    axes.plot(fpr, tpr, color="#4477aa", label=label)
+    axes.plot(fpr, tpr, color="#4477aa", label=auroc_in_words(metrics))
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=1, linestyle="--", label="chance")
     axes.plot(
         1 - metrics["specificity"],
