@@ -176,7 +176,7 @@ def _texture(x_B1RR: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:
 
 @functools.lru_cache(maxsize=2)  # a training has two sizes at most
 def _grain(n: int, device: torch.device) -> Tensor:
-    """Standard normal numbers, always the same: to draw new ones takes long (speed/parts.py)."""
+    """Standard normal numbers, always the same ones: none are drawn, or copied to a device."""
     return torch.randn(n, generator=torch.Generator().manual_seed(0)).to(device)
 
 

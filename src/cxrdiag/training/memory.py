@@ -16,7 +16,7 @@ def kept_memory() -> Iterator[None]:
     """Let glibc keep what is freed until the block ends; elsewhere, do nothing.
 
     By itself it gives large blocks back to the kernel at once, and gets them again in pages that
-    are zeroed one by one, which takes a good part of a step's time.
+    are zeroed one by one (benchmarks/speed/parts.py counts them).
 
     It holds for the whole process, over what MALLOC_* and GLIBC_TUNABLES say; of two blocks in two
     threads the first to end takes it from the other.
