@@ -26,7 +26,7 @@ Score = Callable[[NDArray[np.bool_], Float1D, Float1D], float]
 def auroc_in_words(metrics: dict[str, Any]) -> str:
     """With its 95 % interval, which there is none of where classes are told apart without error."""
     value, interval = f"AUROC {metrics['auroc']:.3f}", metrics["auroc_ci95"]
-    return f"{value} ({interval[0]:.3f} to {interval[1]:.3f})" if interval else value
+    return f"{value} (95 % CI {interval[0]:.3f} to {interval[1]:.3f})" if interval else value
 
 
 def proportion(name: str, k: int, n: int) -> dict[str, Any]:
