@@ -111,13 +111,29 @@ def test_resizing_is_torchs(old: int, new: int) -> None:
     torch.testing.assert_close(matrix @ x[0, 0] @ matrix.T, expected[0, 0], rtol=0, atol=1e-6)
 
 
-def test_many_pictures_go_in_parts_and_none_is_told_apart_from_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cores", [1, 2, 5])
+def test_many_pictures_go_in_parts_and_none_is_told_apart_from_alone(
+    tmp_path: Path, cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cxrdiag.model.onnx.n_cores", lambda: cores)
     classifier = load_onnx(write(tmp_path, INFO))
+    assert classifier.threads == cores
     images = films(70, INFO.image_size)
     together = classifier.answer(images).logits_B
     assert len(together) == 70
     alone = np.concatenate([classifier.answer(images[i : i + 1]).logits_B for i in (0, 31, 32, 69)])
     np.testing.assert_allclose(together[[0, 31, 32, 69]], alone, rtol=1e-4, atol=1e-5)
+
+
+def test_of_a_large_network_fewer_pictures_are_answered_at_once_each_by_more_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cxrdiag.model.onnx.n_cores", lambda: 6)
+    monkeypatch.setattr("cxrdiag.model.onnx._MOST", INFO.width * INFO.resolution**2 * 2)
+    classifier = load_onnx(write(tmp_path, INFO))
+    assert classifier.threads == 2
+    assert classifier.session.get_session_options().intra_op_num_threads == 3
+    assert len(classifier.answer(films(3, INFO.image_size)).logits_B) == 3
 
 
 def test_the_file_stands_on_its_own(tmp_path: Path) -> None:

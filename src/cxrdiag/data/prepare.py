@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -15,6 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from cxrdiag.cores import n_cores
 from cxrdiag.data.findings import Unreadable, count, find, refuse_broken
 from cxrdiag.data.image import Encoding, Picture, read_bytes, read_picture
 from cxrdiag.data.kaggle import Record
@@ -208,7 +208,7 @@ _Result = tuple[Picture, FileFacts] | DataError
 
 def _decode_all(records: Sequence[Record], size: int) -> Iterator[tuple[Record, _Result]]:
     # Threads: Pillow decodes and resizes, and hashlib hashes, without holding the GIL.
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(n_cores()) as pool:
         for start in range(0, len(records), _CHUNK):
             chunk = records[start : start + _CHUNK]
             yield from zip(chunk, pool.map(lambda record: _read(record, size), chunk), strict=True)

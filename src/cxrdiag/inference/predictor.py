@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrdiag.cores import n_cores
 from cxrdiag.data.find import find_images
 from cxrdiag.data.image import read_image
 from cxrdiag.data.kaggle import NORMAL, PNEUMONIA
@@ -23,7 +23,8 @@ from cxrdiag.inference.paths import anonymous_name, heatmap_paths
 from cxrdiag.model.info import DEFAULT_POINT, NOTICE, check_finite
 from cxrdiag.model.probability import probability
 
-_BATCH = 32
+_BATCH = min(16 * n_cores(), 128)
+"""Files in hand at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ class Predictor:
         """
         paths = [Path(file) for file in files]
         heatmaps = heatmap_paths(paths, heatmap_dir)
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(n_cores()) as pool:
             for start in range(0, len(paths), _BATCH):
                 some, maps = paths[start : start + _BATCH], heatmaps[start : start + _BATCH]
                 if not anonymous:

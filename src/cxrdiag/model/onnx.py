@@ -8,12 +8,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrdiag.cores import n_cores
 from cxrdiag.errors import ModelError
 from cxrdiag.model.info import METADATA, Answers, Detected, ModelInfo, in_one_line, read_info
 from cxrdiag.model.weights import read_weights
@@ -25,8 +27,9 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime
 
 _ERRORS_ALONE = 3
-_AT_ONCE, _MOST = 32, 2**24
-"""Pictures, and width of the network times pixels: more at once are no faster, and take memory."""
+_AT_ONCE, _MOST = 4, 2**24
+"""Pictures that a thread answers at once, and width of the network times pixels of all threads
+together: more are no faster, and take memory."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class OnnxClassifier:
 
     session: onnxruntime.InferenceSession
     info: ModelInfo
+    threads: int
+    """Pictures are answered side by side, which is faster than all cores at one after the other."""
 
     def at(self, operating_point: str) -> OnnxClassifier:
         """As `Classifier.at`."""
@@ -42,12 +47,11 @@ class OnnxClassifier:
 
     def answer(self, images_BSS: NDArray[np.uint8], *, with_maps: bool = False) -> Answers:
         """All that is to be said of decoded squares, uint8 (B, S, S)."""
-        asked, info = np.array(with_maps), self.info
-        step = info.at_once(_AT_ONCE, _MOST)
-        parts = [
-            self.session.run(None, {"images": images_BSS[i : i + step], "with_maps": asked})
-            for i in range(0, len(images_BSS), step)
-        ]
+        asked, step = np.array(with_maps), self.info.at_once(_AT_ONCE, _MOST // self.threads)
+        some = (images_BSS[i : i + step] for i in range(0, len(images_BSS), step))
+        feeds = ({"images": images, "with_maps": asked} for images in some)
+        with ThreadPoolExecutor(self.threads) as pool:
+            parts = list(pool.map(lambda feed: self.session.run(None, feed), feeds))
         logits_B, film_scores_B, distances_B, maps_Bhw = map(
             np.concatenate, zip(*parts, strict=True)
         )
@@ -71,13 +75,13 @@ def load_onnx(folder: Path) -> OnnxClassifier:
     info, weights = read_weights(folder)
     graph = build_graph(weights, info).SerializeToString()
     del weights  # a session takes as much again
-    return OnnxClassifier(_session(graph, folder), info)
+    return _classifier(graph, info, folder)
 
 
 def _load_shipped(folder: Path) -> OnnxClassifier:
     info, _ = read_info(folder / INFO)
-    session = _session(str(folder / GRAPH), folder)
-    told = session.get_modelmeta().custom_metadata_map.get(METADATA)
+    classifier = _classifier(str(folder / GRAPH), info, folder)
+    told = classifier.session.get_modelmeta().custom_metadata_map.get(METADATA)
     if told != json.dumps(dataclasses.asdict(info)):
         raise ModelError(
             f"{GRAPH} and {INFO} are not of one model",
@@ -85,15 +89,17 @@ def _load_shipped(folder: Path) -> OnnxClassifier:
             hint="install cxrdiag again",
             code="weights_mismatch",
         )
-    return OnnxClassifier(session, info)
+    return classifier
 
 
-def _session(graph: bytes | str, folder: Path) -> onnxruntime.InferenceSession:
+def _classifier(graph: bytes | str, info: ModelInfo, folder: Path) -> OnnxClassifier:
     """A session on a graph, or on the file that holds it."""
+    threads = info.at_once(n_cores(), _MOST)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ALONE
+    options.intra_op_num_threads = n_cores() // threads
     try:
-        return onnxruntime.InferenceSession(graph, options)
+        return OnnxClassifier(onnxruntime.InferenceSession(graph, options), info, threads)
     except Exception as error:  # its own kinds, which derive from no common one
         raise ModelError(
             f"ONNX Runtime does not run it: {in_one_line(error)}",
