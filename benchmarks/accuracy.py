@@ -24,6 +24,8 @@ import textwrap
 import time
 from pathlib import Path
 
+from provenance import provenance
+
 from cxrdiag.runs import discard, is_finished, is_interrupted
 from cxrdiag.training.config import load_recipe
 
@@ -83,18 +85,6 @@ def measure(recipe: str, seed: int, store: Path, run: Path, why: str) -> None:
 def cxrdiag(*arguments: object) -> None:
     """Run the command line tool as a user would."""
     subprocess.run([sys.executable, "-m", "cxrdiag", *map(str, arguments)], check=True)
-
-
-def provenance() -> dict[str, str]:
-    """The day, and the code that trained: its commit, with a mark when files differ from it.
-
-    What the benchmarks write themselves does not count.
-    """
-    results = ("benchmarks/results", "benchmarks/test_ledger.csv", "src/cxrdiag/weights")
-    written = [f":(top,exclude){name}" for name in ("README.md", *results)]
-    changed = git("status", "--porcelain", "--untracked-files=no", "--", ":/", *written)
-    commit = git("rev-parse", "--short", "HEAD") + ("-dirty" if changed else "")
-    return {"date": datetime.datetime.now(datetime.UTC).date().isoformat(), "commit": commit}
 
 
 def enter(run: Path, why: str) -> None:
@@ -240,15 +230,6 @@ def plus_minus(result: dict) -> str:
     """Mean and standard deviation, three decimals."""
     spread = f" ± {result['sd']:.3f}" if result["sd"] is not None else ""
     return f"{result['mean']:.3f}{spread}"
-
-
-def git(*arguments: str) -> str:
-    """One line of git's output, or "" outside a repository."""
-    command = ["git", *arguments]
-    done = subprocess.run(
-        command, capture_output=True, text=True, cwd=Path(__file__).parent, check=False
-    )
-    return done.stdout.strip()
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from accuracy import cxrdiag, provenance
+from accuracy import cxrdiag
+from provenance import provenance
 from refusal import share
 
 from cxrdiag import load

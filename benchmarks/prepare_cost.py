@@ -36,7 +36,7 @@ def main() -> None:
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e9
     # Imported last: what this process has in memory counts as that of those it starts.
     import torch
-    from accuracy import provenance
+    from provenance import provenance
 
     from cxrdiag.training.environment import describe_environment
 

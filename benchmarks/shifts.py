@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from accuracy import provenance
+from provenance import provenance
 from sklearn.metrics import roc_auc_score
 
 from cxrdiag.data.batches import Split

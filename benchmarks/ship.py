@@ -15,7 +15,8 @@ import shutil
 from pathlib import Path
 
 import torch
-from accuracy import cxrdiag, enter, measure, provenance
+from accuracy import cxrdiag, enter, measure
+from provenance import provenance
 
 from cxrdiag.data.batches import Split
 from cxrdiag.data.store import open_store

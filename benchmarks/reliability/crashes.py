@@ -260,7 +260,7 @@ def main() -> int:
                 print(f"{count:6} {name}: {outcome}")
             print(f"       {name}: {time.perf_counter() - started:.0f} s", flush=True)
     if not (quick or arguments.only):
-        from accuracy import provenance
+        from provenance import provenance
 
         RESULTS.write_text(json.dumps({**provenance(), **found}, indent=2) + "\n")
     return int(any(outcome.startswith("BAD") for job in found.values() for outcome in job))

@@ -68,7 +68,7 @@ def main() -> int:
         and len(rows) == n_sound + n_bad
     )
     if not quick:
-        from accuracy import provenance
+        from provenance import provenance
 
         result = {
             **provenance(), "answers": len(answered), "reasons": dict(Counter(refused.values())),

@@ -79,7 +79,7 @@ def main() -> int:
     print(f"{len(cases)} data sets in {seconds:.0f} s, {off} not as they should be")
     print(f"{opened:,} files and folders opened; the slowest, {slowest[1]!a}: {slowest[0]:.1f} s")
     if not quick:
-        from accuracy import provenance
+        from provenance import provenance
 
         document = {
             **provenance(), "n": len(cases), "off": off, "outcomes": dict(outcomes),

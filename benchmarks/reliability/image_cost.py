@@ -61,7 +61,7 @@ def main() -> int:
             print(f"  {row['seconds']:6.2f} s {row['mib']:5} MiB  {row['file']}: {row['outcome']}")
     print(f"{len(measured)} files")
     if not quick:
-        from accuracy import provenance
+        from provenance import provenance
 
         document = {
             **provenance(), "n": len(measured), "outcomes": dict(outcomes),

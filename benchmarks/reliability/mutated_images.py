@@ -62,7 +62,7 @@ def main() -> int:
     print(f"{n} files in {seconds:.0f} s, at most {largest} MiB")
     print(f"the slowest, number {slowest[1]}, took {slowest[0]:.2f} s")
     if not arguments.quick:
-        from accuracy import provenance
+        from provenance import provenance
 
         document = {
             **provenance(), "n": n, "outcomes": dict(outcomes), "slowest_s": round(slowest[0], 3),

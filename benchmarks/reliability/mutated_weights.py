@@ -88,7 +88,7 @@ def main() -> int:
     report(rows, outcomes, time.perf_counter() - started)
     print(f"something was run: {was_run}")
     if not quick:
-        from accuracy import provenance
+        from provenance import provenance
 
         document = {
             **provenance(), "n": n, "outcomes": outcomes,

@@ -129,7 +129,7 @@ def main() -> int:
             print(f"{name}: {'; '.join(outcomes[name]) or 'as elsewhere'}", flush=True)
     print(f"{sum(not wrong for wrong in outcomes.values())} of {len(outcomes)} as elsewhere")
     if not quick:
-        from accuracy import provenance
+        from provenance import provenance
 
         document = {**provenance(), "surroundings": {k: v or "ok" for k, v in outcomes.items()}}
         RESULTS.write_text(json.dumps(document, indent=2) + "\n")

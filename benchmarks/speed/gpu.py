@@ -29,7 +29,8 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("bench/gpu"))
     arguments = parser.parse_args()
     import torch
-    from accuracy import cxrdiag, provenance
+    from accuracy import cxrdiag
+    from provenance import provenance
 
     from cxrdiag.training.environment import describe_environment
 

@@ -44,8 +44,9 @@ def main() -> None:
 
 def measure(n: int, work: Path) -> dict:
     """All commands on `n` films."""
-    from accuracy import provenance
+    from provenance import provenance
 
+    origin = provenance()  # of the code that ran, not of later edits
     films, store = work / f"phantoms{n}", work / f"phantoms{n}-store"
     work.mkdir(parents=True, exist_ok=True)
     write_films(films, n)
@@ -59,7 +60,7 @@ def measure(n: int, work: Path) -> dict:
     predict = (*CXRDIAG, "predict", str(films), "--csv", "{work}/out.csv", "--json")
     runs["predict"] = run_once(Side("predict", predict))
     return {
-        **provenance(),
+        **origin,
         "machine": machine(),
         "store_bytes": size,
         **{name: {"seconds": run.seconds, "own_mb": run.own_mb, **run.said}

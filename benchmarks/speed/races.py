@@ -214,7 +214,8 @@ def accuracy(a: argparse.Namespace) -> Race:
     ended; the look goes into the ledger. Of torchvision's loop the end of the first epoch after
     which it is so, or `_MINUTES`.
     """
-    from accuracy import cxrdiag, enter, provenance
+    from accuracy import cxrdiag, enter
+    from provenance import provenance
 
     films, store, run = all_films(a.data, a.work / "all"), "{work}/store", "{work}/run"
     prepare_ = (*CXRDIAG, "prepare", "--kaggle-dir", str(a.data), "--out", store)

@@ -62,9 +62,12 @@ def parse_arguments() -> argparse.Namespace:
 def run_race(race: Race) -> None:
     """Run all sides and put its lines into the results."""
     print(f"== {', '.join(line.what for line in race.lines)}", flush=True)
+    from provenance import provenance
+
+    origin = provenance()  # of the code that ran, not of later edits
     runs = alternate(race.sides, race.repeats, race.warm_up)
     document = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"lines": {}}
-    lines = {line.what: described(line, race, runs) for line in race.lines}
+    lines = {line.what: {**origin, **described(line, race, runs)} for line in race.lines}
     others = {what: old for what, old in document["lines"].items() if old["race"] != race.name}
     order = sorted({**others, **lines}.items(), key=lambda item: list(RACES).index(item[1]["race"]))
     RESULTS.write_text(json.dumps({"lines": dict(order)}, indent=2) + "\n")
@@ -73,9 +76,6 @@ def run_race(race: Race) -> None:
 
 def described(line: Line, race: Race, runs: dict[str, list[Run]]) -> dict:
     """A line of the results, every repetition in it."""
-    # Here: what this process has in memory slows down the start of others.
-    from accuracy import provenance
-
     values = {name: [figure(run, line.figure) for run in some] for name, some in runs.items()}
     medians = {name: summary(some) for name, some in values.items()}
     ours = medians[line.ours]["median"]
@@ -88,7 +88,6 @@ def described(line: Line, race: Race, runs: dict[str, list[Run]]) -> dict:
         ratios[versus.peer] = {"ratio": ratio, "goal": versus.goal, "holds": holds}
     return {
         "race": race.name,
-        **provenance(),
         "machine": machine(),
         "figure": line.figure,
         "ours": line.ours,

@@ -35,8 +35,10 @@ def _probabilities(results: list[Diagnosis | Failure]) -> list[float]:
     return [r.probability for r in results if isinstance(r, Diagnosis) and r.probability]
 
 
-def test_a_file_alone_and_in_a_batch(predictor: Predictor, films: list[Path]) -> None:
-    # 40 files are one full batch and a rest.
+def test_a_file_alone_and_in_a_batch(
+    predictor: Predictor, films: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cxrdiag.inference.predictor._BATCH", 16)  # two full ones, and a rest
     together = list(predictor.diagnose_all(films))
     alone = [predictor.diagnose(film) for film in films]
     assert [result.file for result in together] == [str(film) for film in films]

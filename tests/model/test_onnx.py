@@ -24,6 +24,7 @@ from cxrdiag.model.resnet import ResNet
 from cxrdiag.model.weights import detector_shapes, read_weights
 
 CPU = torch.device("cpu")
+THREADS = Path("/proc/self/task")
 POINT = OperatingPoint(
     threshold=0.4,
     sensitivity=0.9,
@@ -125,15 +126,48 @@ def test_many_pictures_go_in_parts_and_none_is_told_apart_from_alone(
     np.testing.assert_allclose(together[[0, 31, 32, 69]], alone, rtol=1e-4, atol=1e-5)
 
 
-def test_of_a_large_network_fewer_pictures_are_answered_at_once_each_by_more_cores(
+def test_of_a_large_network_fewer_pictures_are_answered_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cxrdiag.model.onnx.n_cores", lambda: 6)
     monkeypatch.setattr("cxrdiag.model.onnx._MOST", INFO.width * INFO.resolution**2 * 2)
     classifier = load_onnx(write(tmp_path, INFO))
     assert classifier.threads == 2
-    assert classifier.session.get_session_options().intra_op_num_threads == 3
     assert len(classifier.answer(films(3, INFO.image_size)).logits_B) == 3
+
+
+@pytest.mark.skipif(not THREADS.is_dir(), reason="Linux alone lists them there")
+@pytest.mark.parametrize(("at_once", "started"), [(9, 0), (2, 4), (1, 5)])
+def test_with_those_that_call_it_a_session_has_a_thread_for_each_core(
+    tmp_path: Path, at_once: int, started: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cxrdiag.model.onnx.n_cores", lambda: 6)
+    monkeypatch.setattr("cxrdiag.model.onnx._MOST", INFO.width * INFO.resolution**2 * at_once)
+    write(tmp_path, INFO)
+    before = len(list(THREADS.iterdir()))
+    classifier = load_onnx(tmp_path)
+    assert len(list(THREADS.iterdir())) - before == started
+    assert classifier.threads + started == 6
+
+
+def test_few_pictures_are_shared_among_the_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cxrdiag.model.onnx.n_cores", lambda: 3)
+    classifier = load_onnx(write(tmp_path, INFO))
+    sizes: list[int] = []
+
+    class Counted:
+        def run(self, outputs: None, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+            sizes.append(len(feeds["images"]))
+            answers: list[np.ndarray] = classifier.session.run(outputs, feeds)
+            return answers
+
+    counted = replace(classifier, session=Counted())
+    for n, expected in ((1, [1]), (3, [1, 1, 1]), (4, [2, 2]), (11, [4, 4, 3]), (14, [4, 4, 4, 2])):
+        counted.answer(films(n, INFO.image_size))
+        assert sorted(sizes, reverse=True) == expected
+        sizes.clear()
 
 
 def test_the_file_stands_on_its_own(tmp_path: Path) -> None:

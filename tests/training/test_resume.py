@@ -237,6 +237,46 @@ def test_a_batch_too_large_for_the_device_goes_in_parts_and_is_optimised_over_wh
     assert [text.split("through the network in ")[1][:7] for text in told] == ["2 parts", "4 parts"]
 
 
+def test_no_part_is_of_one_image_whatever_was_needed_before() -> None:
+    network = _Small()
+    gradients = Gradients(lambda text: None)
+    for n in (12, 11, 7, 1):
+        x, targets = torch.randn(n, 1, 4, 4), torch.zeros(n)
+        gradients.compute(network, network, lambda a, b: a.sum(), x, targets)
+    assert network.sizes == [12, 6, *[3, 3, 3, 3], *[3, 3, 3, 2], *[3, 2, 2], 1]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("MPS backend out of memory (MPS allocated: 5 GB). Tried to allocate 1 GB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        RuntimeError("sizes do not match"),
+    ],
+)
+def test_memory_that_runs_out_is_told_from_other_errors(error: RuntimeError) -> None:
+    class _Failing(_Small):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if len(x) > 4:
+                raise error
+            return super().forward(x[:3])
+
+    network, x = _Failing(), torch.randn(6, 1, 4, 4)
+
+    def compute() -> None:
+        Gradients(lambda text: None).compute(
+            network, network, lambda a, b: a.sum(), x, torch.zeros(6)
+        )
+
+    if "memory" in str(error):
+        compute()
+        assert network.sizes == [3, 3]
+    else:
+        with pytest.raises(RuntimeError, match="do not match"):
+            compute()
+
+
 def test_one_image_too_much_is_one_clear_error() -> None:
     class _None(_Small):
         def forward(self, x: torch.Tensor) -> torch.Tensor:

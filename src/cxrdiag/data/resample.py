@@ -1,6 +1,6 @@
-"""Stored squares to float pixels of the network's size.
+"""Stored squares to float pixels of the network's size, and means over parts of a picture.
 
-Shapes: B batch, S side of a stored square.
+Shapes: B batch, S side of a stored square, C channels, H and W sides, N parts of a side.
 """
 
 from __future__ import annotations
@@ -16,3 +16,10 @@ def resize(images_BSS: Tensor, size: int) -> Tensor:
     if x.shape[-1] != size:
         x = F.interpolate(x, (size, size), mode="bilinear", antialias=True, align_corners=False)
     return x.contiguous(memory_format=torch.channels_last)
+
+
+def mean_parts(x_BCHW: Tensor, n: int) -> Tensor:
+    """Means over N x N parts, (B, C, N, N); where N does not divide a side, parts overlap."""
+    if x_BCHW.device.type == "mps":  # which knows no such parts
+        return F.adaptive_avg_pool2d(x_BCHW.cpu(), n).to(x_BCHW.device)
+    return F.adaptive_avg_pool2d(x_BCHW, n)

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from cxrdiag.data.resample import mean_parts
+
 _LEVELS = 256
 _COARSE = 32
 """Side on which the lowest frequencies are read; any that resolves `_CYCLES` will do."""
@@ -49,8 +51,8 @@ def match_illumination(x_B1RR: Tensor, reference_B1RR: Tensor, share_B: Tensor) 
     The phases stay, and so does where things are (Yang and Soatto 2020, arXiv 2004.05498). Share 0
     leaves an image as it is, 1 takes all of the reference's amplitudes.
     """
-    spectrum_BCC = torch.fft.fft2(F.adaptive_avg_pool2d(x_B1RR, _COARSE)[:, 0])
-    wanted_BCC = torch.fft.fft2(F.adaptive_avg_pool2d(reference_B1RR, _COARSE)[:, 0]).abs()
+    spectrum_BCC = torch.fft.fft2(mean_parts(x_B1RR, _COARSE)[:, 0])
+    wanted_BCC = torch.fft.fft2(mean_parts(reference_B1RR, _COARSE)[:, 0]).abs()
     cycles_C = torch.fft.fftfreq(_COARSE, 1 / _COARSE, device=x_B1RR.device).abs()
     low_CC = (cycles_C[:, None] <= _CYCLES) & (cycles_C[None, :] <= _CYCLES)
     change_BCC = share_B[:, None, None] * low_CC * (wanted_BCC - spectrum_BCC.abs())

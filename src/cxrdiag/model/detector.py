@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from cxrdiag.data.resample import mean_parts
 from cxrdiag.model.resnet import ResNet
 from cxrdiag.model.weights import GRID
 
@@ -53,5 +53,5 @@ class Detector:
 def detector_features(network: ResNet, x_B1RR: Tensor) -> tuple[Tensor, Tensor]:
     """Means of the second and third stage in 4 x 4 parts (B, F), and of the last stage (B, G)."""
     _, second, third, last = network.stages(x_B1RR)
-    grids = [F.adaptive_avg_pool2d(maps.float(), GRID).flatten(1) for maps in (second, third)]
+    grids = [mean_parts(maps.float(), GRID).flatten(1) for maps in (second, third)]
     return torch.cat(grids, dim=1), last.float().mean(dim=(2, 3))

@@ -47,8 +47,10 @@ class OnnxClassifier:
 
     def answer(self, images_BSS: NDArray[np.uint8], *, with_maps: bool = False) -> Answers:
         """All that is to be said of decoded squares, uint8 (B, S, S)."""
-        asked, step = np.array(with_maps), self.info.at_once(_AT_ONCE, _MOST // self.threads)
-        some = (images_BSS[i : i + step] for i in range(0, len(images_BSS), step))
+        asked, n = np.array(with_maps), len(images_BSS)
+        step = self.info.at_once(_AT_ONCE, _MOST // self.threads)
+        step = max(1, min(step, -(-n // self.threads)))  # few pictures: a thread for each
+        some = (images_BSS[i : i + step] for i in range(0, n, step))
         feeds = ({"images": images, "with_maps": asked} for images in some)
         with ThreadPoolExecutor(self.threads) as pool:
             parts = list(pool.map(lambda feed: self.session.run(None, feed), feeds))
@@ -97,7 +99,9 @@ def _classifier(graph: bytes | str, info: ModelInfo, folder: Path) -> OnnxClassi
     threads = info.at_once(n_cores(), _MOST)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ALONE
-    options.intra_op_num_threads = n_cores() // threads
+    # Those of the session come on top of the ones that call it, and serve all of them; the first
+    # is counted for the caller.
+    options.intra_op_num_threads = n_cores() - threads + 1
     try:
         return OnnxClassifier(onnxruntime.InferenceSession(graph, options), info, threads)
     except Exception as error:  # its own kinds, which derive from no common one

@@ -37,13 +37,14 @@ class Gradients:
         """Set the gradients of `network`. Returns the mean loss, and the logits (B,) it is of.
 
         `loss` is a mean over images. Where the loss is not finite the gradients are none to use.
-        Raises TrainingError `out_of_memory` where two images at a time are too much.
+        Raises TrainingError `out_of_memory` where two or three images at a time are too much.
         """
 
         def in_parts() -> tuple[float, Tensor]:  # a function, which lets go of what it held
             network.zero_grad()
             total, found = 0.0, []
-            n = min(self._parts, len(targets_B))
+            # Of one image batch norm learns nothing.
+            n = max(1, min(self._parts, len(targets_B) // 2))
             cut = zip(x_B1RR.tensor_split(n), targets_B.tensor_split(n), strict=True)
             for x, targets in cut:
                 part_logits = logits(x)
@@ -58,20 +59,29 @@ class Gradients:
         while True:
             try:
                 return in_parts()
-            except torch.OutOfMemoryError:
-                pass  # what the failed try holds is released when this block is left
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+            # What the failed try held was released when that block was left.
             self._halve(len(targets_B))
 
     def _halve(self, n: int) -> None:
-        if 2 * self._parts > n // 2:  # of one image batch norm learns nothing
+        if 2 * self._parts > n // 2:
             raise out_of_memory()
         self._parts *= 2
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        for of_maker in (torch.cuda, torch.mps):
+            if of_maker.is_available():
+                of_maker.empty_cache()
         self._tell(
             f"out of memory: each batch of {n} goes through the network in {self._parts} parts; "
             "what is optimised over stays as it is"
         )
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether it is that: on CUDA by its kind, on Apple's GPUs and the host by its words alone."""
+    words = ("out of memory", "allocate memory")
+    return isinstance(error, torch.OutOfMemoryError) or any(word in str(error) for word in words)
 
 
 def out_of_memory() -> TrainingError:

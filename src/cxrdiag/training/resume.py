@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from cxrdiag.errors import ModelError
-from cxrdiag.files import DAMAGED, write_file
+from cxrdiag.files import DAMAGED, fsync, write_file
 from cxrdiag.model.checkpoint import plain
 from cxrdiag.model.info import in_one_line
 from cxrdiag.model.weights import open_weights
@@ -45,8 +46,12 @@ def save_resume(folder: Path, tensors: dict[str, Tensor], state: dict[str, Any])
         parts: list[bytes | memoryview] = [_header(kept, metadata), *map(_bytes, kept.values())]
         with path.open("wb") as file:
             file.writelines(parts)
-        # Before it takes the place of the last one.
+        # Before it takes the place of the last one; from the disk, where the system lets go of what
+        # it has in memory of it.
+        fsync(path)
         with path.open("rb") as file:
+            if hasattr(os, "posix_fadvise"):
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
             # One part at a time; a memoryview would be compared byte by byte.
             if any(file.read(len(part)) != bytes(part) for part in parts):
                 raise OSError(errno.EIO, "what was written reads back differently", str(path))

@@ -25,7 +25,7 @@ from cxrdiag.training.config import Recipe, dump_recipe
 from cxrdiag.training.detector import fit_detector
 from cxrdiag.training.environment import describe_environment
 from cxrdiag.training.epoch import Job, run_epoch
-from cxrdiag.training.gradients import Gradients, out_of_memory
+from cxrdiag.training.gradients import Gradients, is_out_of_memory, out_of_memory
 from cxrdiag.training.history import Epoch, draw_curves, write_history
 from cxrdiag.training.memory import kept_memory
 from cxrdiag.training.optimisation import build_optimizer, class_weights
@@ -63,8 +63,7 @@ def fit(
         try:
             return _fit(recipe, store, run, device, resume, reporter or Reporter())
         except RuntimeError as error:
-            # Of a device torch.OutOfMemoryError, which is one too; of the host this text alone.
-            if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
+            if is_out_of_memory(error):
                 raise out_of_memory() from error
             raise
 
