@@ -26,7 +26,7 @@ demo: $(INSTALLED) ## install into .venv and run the demo (ARGS="..." is passed 
 
 test: lint ## lint, check types, run the tests (ARGS="..." goes to pytest)
 	@echo "== pytest"
-	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 soak: $(INSTALLED_TEST) ## the long checks of what may go wrong, in full; an hour
 	@set -e; for script in benchmarks/reliability/*.py; do \

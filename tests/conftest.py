@@ -31,6 +31,13 @@ from cxrdiag.evaluation import intervals
 from cxrdiag.training.config import load_recipe
 from cxrdiag.training.trainer import fit
 
+_LONG = ("test_reliability.py", "test_demo.py", "test_main_job.py", "test_real_data.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first: begun last, one keeps a worker busy while the others are idle."""
+    items.sort(key=lambda item: item.path.name not in _LONG)
+
 
 @dataclass(frozen=True)
 class Outcome:

@@ -49,7 +49,7 @@ def _auroc_on_validation(run: Path, store: Store) -> dict[str, Any]:
     import pandas as pd
 
     from cxrdiag import runs
-    from cxrdiag.cli.console import err
+    from cxrdiag.cli.console import warn_of_another_store
     from cxrdiag.data.batches import Split
     from cxrdiag.evaluation.evaluate import check_image_size
     from cxrdiag.evaluation.metrics import auroc
@@ -60,7 +60,7 @@ def _auroc_on_validation(run: Path, store: Store) -> dict[str, Any]:
     classifier = load_model(runs.find_model(run), device)
     check_image_size(store, classifier.info)
     if classifier.info.data_fingerprint != store.fingerprint:
-        err.print("warning: the model was trained on another store, maybe on these films")
+        warn_of_another_store()
     val = Split(store, "val", device)
     films = pd.DataFrame(store.records.iloc[val.rows_N])
     return auroc(films, classifier.split_logits(val).astype(np.float64))

@@ -64,6 +64,15 @@ def progress_bar(quiet: bool) -> Progress:
     )
 
 
+def warn_of_another_store() -> None:
+    """Say that a model is held against a store that is not the one it was trained on."""
+    err.print(
+        "warning: this is not the store that the model was trained on; whether its films were "
+        "among those of training is not known, and if they were, this says nothing",
+        soft_wrap=True,
+    )
+
+
 def with_interval(metrics: dict[str, Any], name: str) -> tuple[str, str]:
     """A metric and its 95 % interval as text; a dash where there is none."""
     value, interval = metrics[name], metrics.get(f"{name}_ci95")

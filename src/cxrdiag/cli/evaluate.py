@@ -36,7 +36,7 @@ def evaluate(
     is not evaluated again.
     """
     from cxrdiag import runs
-    from cxrdiag.cli.console import print_json
+    from cxrdiag.cli.console import print_json, warn_of_another_store
     from cxrdiag.data.store import open_store
     from cxrdiag.evaluation.evaluate import evaluate as evaluate_run
     from cxrdiag.model.device import choose_device
@@ -56,7 +56,8 @@ def evaluate(
     if json:
         print_json({"run": str(out), **metrics})
         return
-    _warn_of_another_store(metrics)
+    if not metrics["trained_on_this_store"]:
+        warn_of_another_store()
     show_metrics(out, metrics)
 
 
@@ -65,22 +66,11 @@ _SHORT = {"sensitivity": "sens.", "specificity": "spec.", "brier": "Brier"}
 """So that a row fits a terminal."""
 
 
-def _warn_of_another_store(metrics: dict[str, Any]) -> None:
-    from cxrdiag.cli.console import err
-
-    if not metrics["trained_on_this_store"]:
-        err.print(
-            "warning: this is not the store that the model was trained on; whether its films were "
-            "among those of training is not known, and if they were, this says nothing",
-            soft_wrap=True,
-        )
-
-
 def _evaluate_several(
     names: list[Path], data: Path, split: str, operating_point: str, device: str, json: bool
 ) -> None:
     from cxrdiag import runs
-    from cxrdiag.cli.console import err, out, print_json, table
+    from cxrdiag.cli.console import err, out, print_json, table, warn_of_another_store
     from cxrdiag.data.store import open_store
     from cxrdiag.evaluation.evaluate import evaluate as evaluate_run
     from cxrdiag.evaluation.evaluate import is_evaluated
@@ -96,7 +86,8 @@ def _evaluate_several(
         if not is_evaluated(model, folder, store, split, operating_point):
             err.print(f"evaluating {runs.model_name(model)}", soft_wrap=True)
             metrics = evaluate_run(model, store, split, where, folder, operating_point)
-            _warn_of_another_store(metrics)
+            if not metrics["trained_on_this_store"]:
+                warn_of_another_store()
     found = summarise(folders, split)
     if json:
         print_json(found)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxrdiag.cli.options import Json, Model, refuse_to_overwrite
+from cxrdiag.cli.options import STORE, Json, Model, refuse_to_overwrite
 from cxrdiag.errors import UsageError
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+    from rich.table import Table
+
+    from cxrdiag.inference.quantise import Change
+    from cxrdiag.model.info import ModelInfo
 
 FORMATS = ("onnx",)
 
@@ -21,19 +29,31 @@ def export(
         typer.Option(
             metavar="FILE",
             help="Where to.",
-            show_default="model.onnx in the run, or here for the shipped model",
+            show_default="[int8-]model.onnx in the run, or here for the shipped model",
         ),
     ] = None,
+    int8: Annotated[
+        bool,
+        typer.Option(
+            "--int8",
+            help="In 8 bits and without maps: half the size. Takes a prepared store.",
+        ),
+    ] = False,
+    data: Annotated[
+        Path, typer.Option("--data", help="The prepared store that --int8 takes.")
+    ] = STORE,
     json: Json = False,
 ) -> None:
     """Write a model as one ONNX file.
 
     It holds the maps, the detector and what model.json says; it takes squares of gray pixels, and
-    whether maps are wanted. `predict` does not read the file.
+    whether maps are wanted. `predict` does not read the file. With --int8 the file has no maps and
+    no such input; it is fitted to training films of the store, and its answers on the validation
+    films are shown beside those in 32 bits.
     """
     from cxrdiag import runs
+    from cxrdiag.cli.console import err, print_json, table
     from cxrdiag.cli.console import out as console
-    from cxrdiag.cli.console import print_json, table
     from cxrdiag.files import refuse_folder, write_file
     from cxrdiag.model.graph import build_graph
     from cxrdiag.model.weights import read_weights
@@ -43,14 +63,17 @@ def export(
             f"unknown format {format_!r}", hint=f"one of {', '.join(FORMATS)}", code="no_format"
         )
     folder = runs.find_model(run)
-    path = out or (Path() if folder == runs.SHIPPED_FOLDER else folder) / runs.GRAPH
+    name = f"int8-{runs.GRAPH}" if int8 else runs.GRAPH
+    path = out or (Path() if folder == runs.SHIPPED_FOLDER else folder) / name
     refuse_folder(path)
-    if out is not None and path.name != runs.GRAPH:
+    if out is not None and path.name != name:
         refuse_to_overwrite("--out", path, [], folder)
     info, weights = read_weights(folder)
-    graph = build_graph(weights, info)
-    data = graph.SerializeToString()
-    write_file(path, lambda temporary: temporary.write_bytes(data))
+    graph, change = build_graph(weights, info, maps=not int8), None
+    if int8:
+        graph, change = _in_8_bits(graph, info, data)
+    content = graph.SerializeToString()
+    write_file(path, lambda temporary: temporary.write_bytes(content))
     tensors = [
         {
             "name": tensor.name,
@@ -61,11 +84,51 @@ def export(
         for tensor in those
         for shape in [tensor.type.tensor_type.shape]
     ]
+    if change is not None and change.loses:
+        err.print(
+            f"warning: in 8 bits accuracy or AUROC fell, or refusals rose, by more than 0.003: "
+            f"{path} is written, but a file without --int8 is the safer one",
+            soft_wrap=True,
+        )
     if json:
         print_json(
-            {"file": str(path), "bytes": len(data), "tensors": tensors, "notice": info.notice}
+            {
+                "file": str(path),
+                "bytes": len(content),
+                "tensors": tensors,
+                "int8": change and {**asdict(change), "loses": change.loses},
+                "notice": info.notice,
+            }
         )
         return
     rows = [[t["name"], t["kind"], " x ".join(map(str, t["shape"])) or "one"] for t in tensors]
-    console.print(table(f"{path}, {len(data) / 1e6:.1f} MB", ["", "", "shape"], rows))
+    console.print(table(f"{path}, {len(content) / 1e6:.1f} MB", ["", "", "shape"], rows))
+    if change is not None:
+        console.print(_beside(change))
     console.print(info.notice, style="dim")
+
+
+def _in_8_bits(graph: ModelProto, info: ModelInfo, data: Path) -> tuple[ModelProto, Change]:
+    from cxrdiag.cli.console import warn_of_another_store
+    from cxrdiag.data.store import open_store
+    from cxrdiag.inference.quantise import compare, quantise
+
+    store = open_store(data)
+    if info.data_fingerprint != store.fingerprint:
+        warn_of_another_store()
+    small = quantise(graph, store, info)
+    return small, compare(graph, small, store, info)
+
+
+def _beside(change: Change) -> Table:
+    from cxrdiag.cli.console import share, table
+
+    both = (change.in_32_bits, change.in_8_bits)
+    rows = [
+        ["accuracy", *(share(answered.accuracy) for answered in both)],
+        ["AUROC", *("-" if a.auroc is None else share(a.auroc) for a in both)],
+        ["no answer", *(str(answered.refused) for answered in both)],
+        ["answered with a warning", *(str(answered.warned_of) for answered in both)],
+        ["largest difference of a probability", "", f"{change.largest_difference:.3f}"],
+    ]
+    return table(f"{change.n} validation films", ["", "32 bits", "8 bits"], rows)

@@ -20,6 +20,7 @@ def resize(images_BSS: Tensor, size: int) -> Tensor:
 
 def mean_parts(x_BCHW: Tensor, n: int) -> Tensor:
     """Means over N x N parts, (B, C, N, N); where N does not divide a side, parts overlap."""
-    if x_BCHW.device.type == "mps":  # which knows no such parts
+    if x_BCHW.device.type == "mps" and any(side % n for side in x_BCHW.shape[-2:]):
+        # Metal divides no such sides.
         return F.adaptive_avg_pool2d(x_BCHW.cpu(), n).to(x_BCHW.device)
     return F.adaptive_avg_pool2d(x_BCHW, n)

@@ -29,13 +29,15 @@ _END = -(2**31)
 """The end of a slice that goes backwards to the first."""
 
 
-def build_graph(weights: Mapping[str, NDArray[Any]], info: ModelInfo) -> ModelProto:
+def build_graph(
+    weights: Mapping[str, NDArray[Any]], info: ModelInfo, *, maps: bool = True
+) -> ModelProto:
     """The ONNX model of `weights`, named as in model.safetensors, and what model.json says.
 
     Inputs: `images`, uint8 (B, S, S), and `with_maps`, one bool. Outputs, all float32: `logits`
     (B,), `film_scores` and `distances` (B,) as in `Detected`, `maps` (B, h, w) as of
-    `Classifier.maps`, or (B, 0, 0) where they are not asked for. Raises ModelError where they are
-    more than ONNX can hold.
+    `Classifier.maps`, or (B, 0, 0) where they are not asked for. Without `maps` it has neither
+    `with_maps` nor them. Raises ModelError where the weights are more than ONNX can hold.
     """
     if sum(values.nbytes for values in weights.values()) > _LARGEST:
         raise ModelError(
@@ -60,6 +62,12 @@ def build_graph(weights: Mapping[str, NDArray[Any]], info: ModelInfo) -> ModelPr
     if info.mirror:  # the detector looks at the film alone
         features = [g.halves(x)[0] for x in features]
     _detect(g, features, info.resolution)
+    if maps:
+        _maps_where_asked_for(g, second, info)
+    return g.model(info)
+
+
+def _maps_where_asked_for(g: Nodes, second: str, info: ModelInfo) -> None:
     with g.branch() as asked_for:
         maps = _maps(g, second, info)
     with g.branch() as not_asked_for:
@@ -74,13 +82,14 @@ def build_graph(weights: Mapping[str, NDArray[Any]], info: ModelInfo) -> ModelPr
             ("else_branch", not_asked_for, maps_none),
         )
     }
-    g.output("maps", g.add("If", "with_maps", **branches), ["batch", "cells", "cells"])
-    return g.model(info)
+    asked = g.input("with_maps", TensorProto.BOOL, [])
+    g.output("maps", g.add("If", asked, **branches), ["batch", "cells", "cells"])
 
 
 def _pixels(g: Nodes, info: ModelInfo) -> str:
     """Stored squares to what the network takes, (B, 1, R, R)."""
-    x = g.add("Div", g.add("Cast", "images", to=TensorProto.FLOAT), g.constant(255))
+    images = g.input("images", TensorProto.UINT8, ["batch", info.image_size, info.image_size])
+    x = g.add("Div", g.add("Cast", images, to=TensorProto.FLOAT), g.constant(255))
     x = g.add("Unsqueeze", x, g.ints([1]))
     if info.image_size != info.resolution:
         matrix_RS = resize_matrix(info.image_size, info.resolution)

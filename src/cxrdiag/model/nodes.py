@@ -30,6 +30,7 @@ class Nodes:
         self._nodes: list[NodeProto] = []
         self._constants: dict[str, TensorProto] = {}
         self._cast: dict[str, str] = {}
+        self._inputs: list[Any] = []
         self._outputs: list[Any] = []
         self._numbers = itertools.count()
 
@@ -99,6 +100,11 @@ class Nodes:
         finally:
             self._nodes = outer
 
+    def input(self, name: str, dtype: int, shape: list[str | int]) -> str:
+        """What whoever runs the graph gives."""
+        self._inputs.append(helper.make_tensor_value_info(name, dtype, shape))
+        return name
+
     def output(self, name: str, x: str, shape: list[str]) -> None:
         """Give `x` to whoever runs the graph, under this name."""
         self._nodes.append(helper.make_node("Identity", [x], [name]))
@@ -106,13 +112,8 @@ class Nodes:
 
     def model(self, info: ModelInfo) -> ModelProto:
         """All of it as a model, with what model.json says in its metadata."""
-        side = info.image_size
-        inputs = [
-            helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", side, side]),
-            helper.make_tensor_value_info("with_maps", TensorProto.BOOL, []),
-        ]
         constants = list(self._constants.values())
-        graph = helper.make_graph(self._nodes, "cxrdiag", inputs, self._outputs, constants)
+        graph = helper.make_graph(self._nodes, "cxrdiag", self._inputs, self._outputs, constants)
         model = helper.make_model(
             graph,
             opset_imports=[helper.make_opsetid("", OPSET)],
