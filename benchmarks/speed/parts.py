@@ -21,7 +21,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from cxrdiag.data.augment import AugmentConfig, augment
 from cxrdiag.model.convolution import Conv3x3, Stem
 from cxrdiag.model.device import autocast, number_format, to_device
 from cxrdiag.model.resnet import ResNet
@@ -42,7 +41,6 @@ def main() -> None:
     parts = {
         "stem, 32 images of 224 pixels": stem(32, 224, 64),
         "stem, 64 images of 96 pixels": stem(64, 96, 32),
-        "augment with noise alone, 64 images of 96 pixels": noise(64, 96),
     }
     if precision == "bf16":  # in others it is torch's own
         parts["3x3, 512 channels of 7 x 7 pixels, 32 images"] = small_map(32, 512, 7)
@@ -73,18 +71,6 @@ def small_map(n: int, channels: int, side: int) -> dict[str, float]:
     x = torch.randn(n, channels, side, side).contiguous(memory_format=torch.channels_last)
     x.requires_grad_()
     return beside({"ours": lambda: step(ours, x), "torch": lambda: step(theirs, x)})
-
-
-def noise(n: int, side: int) -> dict[str, float]:
-    """Noise taken from a store of it, and as much drawn."""
-    x, drawn = torch.rand(n, 1, side, side), torch.Generator()
-    with_noise, without = AugmentConfig(noise=0.02), AugmentConfig()
-
-    def draw() -> Tensor:
-        grain = torch.randn(x.shape, generator=drawn)
-        return augment(x, without, drawn).add_(grain, alpha=0.02).clamp_(0, 1)
-
-    return beside({"ours": lambda: augment(x, with_noise, drawn), "torch": draw})
 
 
 def step(module: nn.Module, x: Tensor) -> None:
