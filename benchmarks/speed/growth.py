@@ -108,10 +108,16 @@ def draw(sizes: dict[str, dict], path: Path) -> None:
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     time, memory = figure.subplots(1, 2)
     n = [int(size) for size in sizes]
-    for name in ("prepare", "prepare without audit", "predict"):
-        time.plot(n, [found[name]["seconds"] for found in sizes.values()], "o-", label=name)
-    for name in ("prepare", "train", "predict"):
-        memory.plot(n, [found[name]["own_mb"] for found in sizes.values()], "o-", label=name)
+    styles = {
+        "prepare": "C0o-",
+        "prepare without audit": "C0o--",
+        "train": "C1o-",
+        "predict": "C2o-",
+    }
+    for name, style in styles.items():
+        if name != "train":  # of an epoch alone
+            time.plot(n, [found[name]["seconds"] for found in sizes.values()], style, label=name)
+        memory.plot(n, [found[name]["own_mb"] for found in sizes.values()], style, label=name)
     memory.plot(
         n, [found["store_bytes"] / 1e6 for found in sizes.values()], "k:", label="the store"
     )
