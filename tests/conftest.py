@@ -31,7 +31,7 @@ from cxrdiag.evaluation import intervals
 from cxrdiag.training.config import load_recipe
 from cxrdiag.training.trainer import fit
 
-_LONG = ("test_reliability.py", "test_demo.py", "test_main_job.py", "test_real_data.py")
+_LONG = ("test_reliability.py", "test_main_job.py", "test_dicom.py", "test_real_data.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
