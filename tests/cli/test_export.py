@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -33,6 +34,8 @@ def test_another_program_gives_the_answers_of_predict(
     assert (document["file"], document["bytes"]) == (str(file), file.stat().st_size)
     shapes = {tensor["name"]: tensor["shape"] for tensor in document["tensors"]}
     assert shapes["logits"] == ["batch"]
+    types = {tensor["name"]: tensor["type"] for tensor in document["tensors"]}
+    assert (types["images"], types["with_maps"], types["maps"]) == ("uint8", "bool", "float")
     size = shapes["images"][1]
     films = sorted(phantoms.rglob("test/*.jpeg"))[:8]
     session = onnxruntime.InferenceSession(file.read_bytes())
@@ -42,6 +45,32 @@ def test_another_program_gives_the_answers_of_predict(
     expected = [model.diagnose(film).probability for film in films]
     found = probability(logits, model.classifier.info.temperature)
     np.testing.assert_allclose(found, np.array(expected, dtype=float), atol=1e-5)
+
+
+def test_the_readme_says_how(
+    trained_run: Path, films: list[Path], tmp_path: Path, cxrdiag_command, monkeypatch, capsys
+) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (code,) = (c for c in re.findall(r"```python\n(.*?)```", readme, re.S) if "onnxruntime" in c)
+    cxrdiag_command("export", "--run", trained_run, "--out", tmp_path / "model.onnx")
+    monkeypatch.chdir(tmp_path)
+    model = cxrdiag.load(trained_run)
+    answered = 0
+    for film in films[:8]:
+        shutil.copy(film, "xray.jpeg")
+        expected = model.diagnose("xray.jpeg")
+        capsys.readouterr()
+        exec(code, {})
+        said = capsys.readouterr().out
+        if expected.abstained:
+            assert "no answer" in said
+            continue
+        answered += 1
+        probability_, called = said.split()[:2]
+        assert float(probability_) == pytest.approx(expected.probability, abs=0.01)
+        assert called == str(expected.label == "Pneumonia")
+        assert ("unlike" in said) is (expected.warning is not None)
+    assert answered
 
 
 def test_where_it_is_written(
@@ -98,6 +127,8 @@ def test_in_8_bits_it_is_smaller_answers_nearly_alike_and_says_so(
     assert (change["n"], change["loses"]) == (len(rows), False)
     assert 0 < np.abs(said[0] - said[1]).max() < 0.2
     assert change["largest_difference"] == pytest.approx(np.abs(said[0] - said[1]).max(), abs=1e-4)
+    called = [p >= info.threshold for p in said]
+    assert change["changed"] == (called[0] != called[1]).sum()
     for found, expected in zip((change["in_32_bits"], change["in_8_bits"]), said, strict=True):
         assert found["accuracy"] == ((expected >= info.threshold) == truth).mean()
         assert found["auroc"] == pytest.approx(roc_auc_score(truth, expected))
@@ -150,6 +181,12 @@ def test_a_graph_that_does_not_run_is_a_model_error(small_store: Store, trained_
         compare(graph, graph, small_store, info)
 
 
+def test_a_store_is_for_8_bits_alone(trained_run: Path, tmp_path: Path, cxrdiag_command) -> None:
+    out = tmp_path / "whole.onnx"
+    outcome = cxrdiag_command("export", "--run", trained_run, "--out", out, "--data", tmp_path)
+    assert (outcome.code, "add --int8" in outcome.err, out.exists()) == (2, True, False)
+
+
 def test_in_8_bits_it_takes_a_store_of_its_size(
     phantoms: Path, trained_run: Path, tmp_path: Path, cxrdiag_command
 ) -> None:
@@ -176,13 +213,13 @@ def test_in_8_bits_it_takes_a_store_of_its_size(
 def test_a_loss_is_more_than_three_in_a_thousand(
     before: Answered, after: Answered, loses: bool
 ) -> None:
-    assert Change(500, before, after, 0.1).loses is loses
+    assert Change(500, before, after, 4, 0.1).loses is loses
 
 
 def test_a_loss_is_said(
     small_store: Store, trained_run: Path, tmp_path: Path, cxrdiag_command, monkeypatch
 ) -> None:
-    lost = Change(500, Answered(0.95, 0.99, 1, 0), Answered(0.9, 0.99, 1, 0), 0.1)
+    lost = Change(500, Answered(0.95, 0.99, 1, 0), Answered(0.9, 0.99, 1, 0), 26, 0.1)
     monkeypatch.setattr("cxrdiag.inference.quantise.compare", lambda *of: lost)
     command = ("export", "--run", trained_run, "--out", tmp_path / "small.onnx", "--int8")
     shown = cxrdiag_command(*command, "--data", small_store.path)

@@ -40,8 +40,9 @@ def export(
         ),
     ] = False,
     data: Annotated[
-        Path, typer.Option("--data", help="The prepared store that --int8 takes.")
-    ] = STORE,
+        Path | None,
+        typer.Option(help="The prepared store that --int8 takes.", show_default=str(STORE)),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Write a model as one ONNX file.
@@ -51,6 +52,8 @@ def export(
     no such input; it is fitted to training films of the store, and its answers on the validation
     films are shown beside those in 32 bits.
     """
+    from onnx import TensorProto
+
     from cxrdiag import runs
     from cxrdiag.cli.console import err, print_json, table
     from cxrdiag.cli.console import out as console
@@ -62,6 +65,8 @@ def export(
         raise UsageError(
             f"unknown format {format_!r}", hint=f"one of {', '.join(FORMATS)}", code="no_format"
         )
+    if data is not None and not int8:
+        raise UsageError("--data is for --int8 alone", hint="add --int8", code="needs_int8")
     folder = runs.find_model(run)
     name = f"int8-{runs.GRAPH}" if int8 else runs.GRAPH
     path = out or (Path() if folder == runs.SHIPPED_FOLDER else folder) / name
@@ -71,13 +76,16 @@ def export(
     info, weights = read_weights(folder)
     graph, change = build_graph(weights, info, maps=not int8), None
     if int8:
-        graph, change = _in_8_bits(graph, info, data)
+        if not json:
+            err.print("fitting to training films, then asking about validation films", style="dim")
+        graph, change = _in_8_bits(graph, info, data or STORE)
     content = graph.SerializeToString()
     write_file(path, lambda temporary: temporary.write_bytes(content))
     tensors = [
         {
             "name": tensor.name,
             "kind": kind,
+            "type": TensorProto.DataType.Name(tensor.type.tensor_type.elem_type).lower(),
             "shape": [d.dim_param or d.dim_value for d in shape.dim],
         }
         for kind, those in (("input", graph.graph.input), ("output", graph.graph.output))
@@ -101,8 +109,11 @@ def export(
             }
         )
         return
-    rows = [[t["name"], t["kind"], " x ".join(map(str, t["shape"])) or "one"] for t in tensors]
-    console.print(table(f"{path}, {len(content) / 1e6:.1f} MB", ["", "", "shape"], rows))
+    rows = [
+        [t["name"], t["kind"], t["type"], " x ".join(map(str, t["shape"])) or "one"]
+        for t in tensors
+    ]
+    console.print(table(f"{path}, {len(content) / 1e6:.1f} MB", ["", "", "type", "shape"], rows))
     if change is not None:
         console.print(_beside(change))
     console.print(info.notice, style="dim")
@@ -129,6 +140,7 @@ def _beside(change: Change) -> Table:
         ["AUROC", *("-" if a.auroc is None else share(a.auroc) for a in both)],
         ["no answer", *(str(answered.refused) for answered in both)],
         ["answered with a warning", *(str(answered.warned_of) for answered in both)],
+        ["called otherwise", "", str(change.changed)],
         ["largest difference of a probability", "", f"{change.largest_difference:.3f}"],
     ]
     return table(f"{change.n} validation films", ["", "32 bits", "8 bits"], rows)

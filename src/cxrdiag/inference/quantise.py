@@ -55,6 +55,8 @@ class Change:
     n: int
     in_32_bits: Answered
     in_8_bits: Answered
+    changed: int
+    """Films that are called otherwise."""
     largest_difference: float
     """Of the probability of one film."""
 
@@ -139,7 +141,14 @@ def compare(
         )
         for p, (_, scores_N, distances_N) in zip(said, asked, strict=True)
     )
-    return Change(len(rows), before, after, float(np.abs(said[0] - said[1]).max()))
+    called = [p >= info.threshold for p in said]
+    return Change(
+        n=len(rows),
+        in_32_bits=before,
+        in_8_bits=after,
+        changed=int((called[0] != called[1]).sum()),
+        largest_difference=float(np.abs(said[0] - said[1]).max()),
+    )
 
 
 def _ask(
