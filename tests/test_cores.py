@@ -21,7 +21,15 @@ def test_those_it_is_bound_to_count() -> None:
 
 @pytest.mark.parametrize(
     ("quota", "cores"),
-    [("max 100000", 6), ("200000 100000", 2), ("250000 100000", 2), ("1000 100000", 1), ("", 6)],
+    [
+        ("max 100000", 6),
+        ("200000 100000", 2),
+        ("250000 100000", 2),
+        ("1000 100000", 1),
+        ("", 6),
+        ("100000 0", 6),
+        ("1e5 100000", 6),
+    ],
 )
 def test_a_container_may_be_granted_less(
     tmp_path: Path, quota: str, cores: int, monkeypatch: pytest.MonkeyPatch

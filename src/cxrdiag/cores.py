@@ -17,6 +17,6 @@ def n_cores() -> int:
 def _quota() -> int:
     try:
         computing, of = _QUOTA.read_text().split()
-    except (OSError, ValueError):
+        return round(int(computing) / int(of))
+    except (OSError, ValueError, ArithmeticError):  # none, `max`, or nothing that makes sense
         return 2**31
-    return 2**31 if computing == "max" else round(int(computing) / int(of))

@@ -181,6 +181,21 @@ def test_a_graph_that_does_not_run_is_a_model_error(small_store: Store, trained_
         compare(graph, graph, small_store, info)
 
 
+def test_neither_a_store_nor_another_run_is_written_over_not_even_through_a_link(
+    small_store: Store, trained_run: Path, tmp_path: Path, cxrdiag_command
+) -> None:
+    runs = [Path(shutil.copytree(trained_run, tmp_path / name)) for name in ("one", "two")]
+    store = Path(shutil.copytree(small_store.path, tmp_path / "store"))
+    link = tmp_path / "int8-model.onnx"
+    link.symlink_to(runs[0] / "model.safetensors")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    command = ("export", "--run", runs[0], "--int8", "--data", store, "--out")
+    for out in (link, runs[1] / "model.safetensors", store / "images.npy", store / "store.json"):
+        outcome = cxrdiag_command(*command, out)
+        assert (outcome.code, "would write over" in outcome.err) == (2, True)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
 def test_a_store_is_for_8_bits_alone(trained_run: Path, tmp_path: Path, cxrdiag_command) -> None:
     out = tmp_path / "whole.onnx"
     outcome = cxrdiag_command("export", "--run", trained_run, "--out", out, "--data", tmp_path)

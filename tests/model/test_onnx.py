@@ -164,7 +164,14 @@ def test_few_pictures_are_shared_among_the_threads(
             return answers
 
     counted = replace(classifier, session=Counted())
-    for n, expected in ((1, [1]), (3, [1, 1, 1]), (4, [2, 2]), (11, [4, 4, 3]), (14, [4, 4, 4, 2])):
+    for n, expected in (
+        (0, [0]),
+        (1, [1]),
+        (3, [1, 1, 1]),
+        (4, [2, 2]),
+        (11, [4, 4, 3]),
+        (14, [4, 4, 4, 2]),
+    ):
         counted.answer(films(n, INFO.image_size))
         assert sorted(sizes, reverse=True) == expected
         sizes.clear()

@@ -51,14 +51,14 @@ def _auroc_on_validation(run: Path, store: Store) -> dict[str, Any]:
     from cxrdiag import runs
     from cxrdiag.cli.console import warn_of_another_store
     from cxrdiag.data.batches import Split
-    from cxrdiag.evaluation.evaluate import check_image_size
+    from cxrdiag.data.store import check_image_size
     from cxrdiag.evaluation.metrics import auroc
     from cxrdiag.model.checkpoint import load_model
     from cxrdiag.model.device import choose_device
 
     device = choose_device("auto")
     classifier = load_model(runs.find_model(run), device)
-    check_image_size(store, classifier.info)
+    check_image_size(store, classifier.info.image_size)
     if classifier.info.data_fingerprint != store.fingerprint:
         warn_of_another_store()
     val = Split(store, "val", device)

@@ -71,8 +71,12 @@ def export(
     name = f"int8-{runs.GRAPH}" if int8 else runs.GRAPH
     path = out or (Path() if folder == runs.SHIPPED_FOLDER else folder) / name
     refuse_folder(path)
-    if out is not None and path.name != name:
-        refuse_to_overwrite("--out", path, [], folder)
+    place = path.resolve()  # a link is followed
+    if out is not None and place.name != name:
+        for protected in (folder, place.parent if (place.parent / runs.INFO).exists() else folder):
+            refuse_to_overwrite("--out", path, [], protected)
+    if int8:
+        refuse_to_overwrite("--out", path, [], data or STORE)
     info, weights = read_weights(folder)
     graph, change = build_graph(weights, info, maps=not int8), None
     if int8:
@@ -127,6 +131,7 @@ def _in_8_bits(graph: ModelProto, info: ModelInfo, data: Path) -> tuple[ModelPro
     store = open_store(data)
     if info.data_fingerprint != store.fingerprint:
         warn_of_another_store()
+    store.rows("val")  # first, because the rest takes a while
     small = quantise(graph, store, info)
     return small, compare(graph, small, store, info)
 

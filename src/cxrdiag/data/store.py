@@ -114,6 +114,17 @@ def open_store(path: Path) -> Store:
     return Store(path, images, records, info)
 
 
+def check_image_size(store: Store, size: int) -> None:
+    """Raise DataError where a store's squares are not of the `size` that a model takes."""
+    if store.image_size != size:
+        raise DataError(
+            f"the store has squares of {store.image_size} pixels, the model {size}",
+            path=store.path,
+            hint=f"prepare it with --size {size}",
+            code="image_size_mismatch",
+        )
+
+
 def check_split(name: str) -> None:
     """Raise UsageError for a split that no store has."""
     if name not in SPLITS:

@@ -10,8 +10,8 @@ import torch
 
 from cxrdiag.data.batches import Split
 from cxrdiag.data.kaggle import PNEUMONIA
-from cxrdiag.data.store import Store, check_findings, check_split
-from cxrdiag.errors import DataError, ModelError
+from cxrdiag.data.store import Store, check_findings, check_image_size, check_split
+from cxrdiag.errors import ModelError
 from cxrdiag.evaluation.figures import draw_confusion_matrix, draw_roc
 from cxrdiag.evaluation.intervals import proportion
 from cxrdiag.evaluation.metrics import (
@@ -24,7 +24,7 @@ from cxrdiag.evaluation.report import Evaluated, write_report
 from cxrdiag.evaluation.shortcuts import shortcut_metrics
 from cxrdiag.files import read_json, write_file, write_json
 from cxrdiag.model.checkpoint import load_model
-from cxrdiag.model.info import DEFAULT_POINT, NOTICE, ModelInfo, check_finite
+from cxrdiag.model.info import DEFAULT_POINT, NOTICE, check_finite
 from cxrdiag.model.probability import probability
 from cxrdiag.runs import INFO, model_name, of_split
 
@@ -51,7 +51,7 @@ def evaluate(
     out = out or model
     classifier = load_model(model, device).at(operating_point)
     info = classifier.info
-    check_image_size(store, info)
+    check_image_size(store, info.image_size)
     check_findings(store)  # before the look at test is counted
     part = Split(store, split, device)
     counted = {"test_evaluations": _count_evaluation(model, out)} if split == "test" else {}
@@ -96,17 +96,6 @@ def evaluate(
     evaluated = Evaluated(name, model, classifier, store, part.rows_N, predictions, metrics)
     write_report(out / of_split("report.html", split), evaluated)
     return metrics
-
-
-def check_image_size(store: Store, info: ModelInfo) -> None:
-    """Raise DataError where a store's squares are not those that a model takes."""
-    if store.image_size != info.image_size:
-        raise DataError(
-            f"the store has squares of {store.image_size} pixels, the model {info.image_size}",
-            path=store.path,
-            hint=f"prepare it with --size {info.image_size}",
-            code="image_size_mismatch",
-        )
 
 
 def is_evaluated(

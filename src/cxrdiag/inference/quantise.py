@@ -23,9 +23,9 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from sklearn.metrics import roc_auc_score
 
-from cxrdiag.data.store import Store
+from cxrdiag.data.quiet import quiet
+from cxrdiag.data.store import Store, check_image_size
 from cxrdiag.errors import CxrdiagError, ModelError
-from cxrdiag.evaluation.evaluate import check_image_size
 from cxrdiag.model.info import ModelInfo, check_finite, in_one_line
 from cxrdiag.model.probability import probability
 
@@ -86,7 +86,7 @@ def quantise(graph: onnx.ModelProto, store: Store, info: ModelInfo) -> onnx.Mode
     16, which overflow with more. Raises DataError where the store is not of the model's size, and
     ModelError where the graph cannot be brought to 8 bits.
     """
-    check_image_size(store, info)
+    check_image_size(store, info.image_size)
     rows = store.rows("train")
     if len(rows) > _N_RANGES:
         rows = np.sort(np.random.default_rng(0).choice(rows, _N_RANGES, replace=False))
@@ -94,17 +94,18 @@ def quantise(graph: onnx.ModelProto, store: Store, info: ModelInfo) -> onnx.Mode
     with tempfile.TemporaryDirectory() as folder, _told("it cannot be brought to 8 bits"):
         whole, folded, small = (Path(folder) / name for name in ("whole", "folded", "small"))
         onnx.save(graph, whole)
-        quant_pre_process(whole, folded, skip_symbolic_shape=True)
-        quantize_static(
-            folded,
-            small,
-            _Films(_batches(store, rows, info)),
-            op_types_to_quantize=["Conv"],
-            per_channel=True,
-            reduce_range=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-        )
+        with quiet():  # it logs a trace of what it goes on after
+            quant_pre_process(whole, folded, skip_symbolic_shape=True)
+            quantize_static(
+                folded,
+                small,
+                _Films(_batches(store, rows, info)),
+                op_types_to_quantize=["Conv"],
+                per_channel=True,
+                reduce_range=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+            )
         made = onnx.load(small)
     _refuse_half_done(made)
     # What it is of, and no operators but those of ONNX itself: the runtime lists all that it knows.

@@ -52,7 +52,7 @@ class OnnxClassifier:
         asked, n = np.array(with_maps), len(images_BSS)
         step = self.info.at_once(_AT_ONCE, _MOST // self.threads)
         step = max(1, min(step, -(-n // self.threads)))  # few pictures: a thread for each
-        some = (images_BSS[i : i + step] for i in range(0, n, step))
+        some = (images_BSS[i : i + step] for i in range(0, max(n, 1), step))
         feeds = ({"images": images, "with_maps": asked} for images in some)
         with ThreadPoolExecutor(self.threads) as pool:
             parts = list(pool.map(lambda feed: self.session.run(None, feed), feeds))

@@ -13,6 +13,16 @@ from torch import Tensor, nn
 
 from cxrdiag.errors import TrainingError
 
+_NO_MEMORY = (
+    "out of memory",  # Metal
+    "allocate memory",  # torch, on the host
+    "not enough memory",
+    "bad_alloc",
+    "could not create a primitive",  # oneDNN, and so on
+    "could not create a memory",
+    "ALLOC_FAILED",  # cuBLAS, cuDNN
+)
+
 
 class Gradients:
     """Computes them whole until memory runs out; from then on in halves, quarters, ...
@@ -79,9 +89,8 @@ class Gradients:
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether it is that: on CUDA by its kind, on Apple's GPUs and the host by its words alone."""
-    words = ("out of memory", "allocate memory")
-    return isinstance(error, torch.OutOfMemoryError) or any(word in str(error) for word in words)
+    """Whether it is that: on CUDA by its kind, elsewhere by the words of who asked for it alone."""
+    return isinstance(error, torch.OutOfMemoryError) or any(w in str(error) for w in _NO_MEMORY)
 
 
 def out_of_memory() -> TrainingError:

@@ -53,7 +53,7 @@ def save_resume(folder: Path, tensors: dict[str, Tensor], state: dict[str, Any])
             if hasattr(os, "posix_fadvise"):
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
             # One part at a time; a memoryview would be compared byte by byte.
-            if any(file.read(len(part)) != bytes(part) for part in parts):
+            if any(file.read(len(part)) != bytes(part) for part in parts) or file.read(1):
                 raise OSError(errno.EIO, "what was written reads back differently", str(path))
 
     write_file(folder / RESUME, write)
