@@ -40,8 +40,7 @@ class OnnxClassifier:
     info: ModelInfo
     threads: int
     """Pictures are answered side by side: many are sooner done than by all cores at one after the
-    other, at the price of one alone, which takes 9 ms and not 6 on two cores (43 and 25 with its
-    map), next to 8 of decoding it."""
+    other, at the price of one alone."""
 
     def at(self, operating_point: str) -> OnnxClassifier:
         """As `Classifier.at`."""
