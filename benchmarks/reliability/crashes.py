@@ -98,11 +98,11 @@ def faults(trainings: Trainings, quick: bool) -> Counter[str]:
 def _told(child: Child, code: int, dies: bool) -> tuple[str, str | None]:
     """What happened, and what is wrong with it."""
     if dies:
-        return "ended there", None if code == FAULT else f"code {code}: {child.said[-300:]}"
+        return "ended there", None if code == FAULT else f"code {code}: {child.end}"
     if code == 0:
         return "EIO, done without it", None
     is_line = code == 1 and child.lines[-1].startswith("error:") and "Traceback" not in child.said
-    return "EIO, told", None if is_line else f"code {code}: {child.said[-300:]}"
+    return "EIO, told", None if is_line else f"code {code}: {child.end}"
 
 
 def faults_of_prepare(trainings: Trainings, quick: bool, outcomes: Counter) -> None:
@@ -136,7 +136,7 @@ def faults_of_prepare(trainings: Trainings, quick: bool, outcomes: Counter) -> N
                 problem = f"neither the old store nor the new: {list(tree(out))}: {child.said}"
             last = build(other, out)
             if last.wait() != 0 or tree(out) != expected[1]:
-                problem = problem or f"it is not built afterwards: {last.said[-300:]}"
+                problem = problem or f"it is not built afterwards: {last.end}"
             strays = {p.name for p in place.iterdir()} - {"store", "nothing"}
             problem = problem or (f"stray: {strays}" if strays else None)
             kind = f"BAD: preparation, {number}: {problem}" if problem else f"preparation, {what}"
@@ -159,7 +159,7 @@ def disk_full(trainings: Trainings, n: int) -> Counter[str]:
         code = child.wait()
         problem = None
         if code != 1 or len(child.lines) != 1 or not child.lines[0].startswith("error:"):
-            problem = f"code {code}: {child.said[-300:]}"
+            problem = f"code {code}: {child.end}"
         elif digest(run / "resume.safetensors") != saved:
             problem = "the earlier state has changed"
         elif strays := [p.name for p in run.iterdir() if p.name.startswith(".")]:
@@ -195,9 +195,9 @@ def non_finite(trainings: Trainings, n: int) -> Counter[str]:
         problem = None
         where = f"epoch {at // 3 + 1}, step {at % 3 + 1}, of the images "
         if code != 5 or len(child.lines) != 2 or where not in child.said:
-            problem = f"code {code}: {child.said[-600:]}"
+            problem = f"code {code}: {child.end}"
         elif not set(child.lines[0].split("of the images ")[1].split(", ")) <= train:
-            problem = f"other images: {child.said[-600:]}"
+            problem = f"other images: {child.end}"
         elif (run / "resume.safetensors").exists():
             tensors = load_file(run / "resume.safetensors").values()
             if not all(t.isfinite().all() for t in tensors if t.is_floating_point()):
@@ -225,7 +225,7 @@ def signals(trainings: Trainings, n: int) -> Counter[str]:
             said = "saved; go on with: cxrdiag train --resume" if is_saved else "interrupted before"
             problem = None
             if ended != code or len(child.lines) != 1 or not line.startswith(said):
-                problem = f"code {ended}: {child.said[-300:]}"
+                problem = f"code {ended}: {child.end}"
             problem = problem or trainings.problem(run, child.said) or trainings.finish(run)
             name = signal.Signals(number).name
             kind = f"{name}, {'saved' if is_saved else 'before the first step'}"

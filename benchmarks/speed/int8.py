@@ -9,15 +9,15 @@ A B A B: 32 films at once, on all cores.
 
 import argparse
 import json
-import statistics
 import sys
-import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import onnx
 from side_by_side import machine
+from timing import beside
 
 from cxrdiag.data.store import open_store
 from cxrdiag.inference.quantise import compare, quantise
@@ -45,35 +45,21 @@ def main() -> None:
     graphs = {"32 bits": whole, "8 bits": quantise(whole, store, info)}
     change = compare(*graphs.values(), store, info)
     films = store.images_NSS[store.rows("val")[:BATCH]]
-    sessions = {name: session(graph) for name, graph in graphs.items()}
+    took = beside({name: runner(graph, films) for name, graph in graphs.items()}, REPEATS)
     document = {
         **origin,
         "machine": machine(),
         "answers": {**asdict(change), "loses": change.loses},
         "bytes": {name: graph.ByteSize() for name, graph in graphs.items()},
-        "milliseconds a film": times(sessions, films),
+        "milliseconds a film": {name: round(ms / BATCH, 2) for name, ms in took.items()},
     }
     RESULTS.write_text(json.dumps(document, indent=2) + "\n")
     print(json.dumps(document, indent=2))
 
 
-def session(graph: onnx.ModelProto) -> InferenceSession:
-    return InferenceSession(graph.SerializeToString())
-
-
-def times(sessions: dict[str, InferenceSession], images: np.ndarray) -> dict:
-    """Median milliseconds a film, after one uncounted call."""
-    seconds: dict[str, list[float]] = {name: [] for name in sessions}
-    for n in range(REPEATS + 1):
-        for name, some in sessions.items():
-            started = time.perf_counter()
-            some.run(None, {"images": images})
-            if n:
-                seconds[name].append(time.perf_counter() - started)
-    return {
-        name: round(1e3 * statistics.median(some) / len(images), 2)
-        for name, some in seconds.items()
-    }
+def runner(graph: onnx.ModelProto, images_BSS: np.ndarray) -> Callable[[], object]:
+    session = InferenceSession(graph.SerializeToString())
+    return lambda: session.run(None, {"images": images_BSS})
 
 
 if __name__ == "__main__":

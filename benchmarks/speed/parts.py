@@ -14,11 +14,11 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
 import torch
+from timing import beside
 from torch import Tensor, nn
 
 from cxrdiag.model.convolution import Conv3x3, Stem
@@ -30,7 +30,6 @@ from cxrdiag.training.memory import kept_memory
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 RESULTS = Path(__file__).parent.parent / "results" / "parts.json"
-REPEATS = 15
 CPU = torch.device("cpu")
 
 
@@ -79,18 +78,6 @@ def step(module: nn.Module, x: Tensor) -> None:
     with autocast(CPU, "auto"):
         loss = module(x).float().mean()
     loss.backward()
-
-
-def beside(sides: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Median milliseconds of each, after one uncounted call."""
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
-    for n in range(REPEATS + 1):
-        for name, call in sides.items():
-            started = time.perf_counter()
-            call()
-            if n:
-                seconds[name].append(time.perf_counter() - started)
-    return {name: round(1e3 * statistics.median(some), 2) for name, some in seconds.items()}
 
 
 def memory(n: int, side: int, width: int) -> dict[str, dict[str, float]]:

@@ -70,6 +70,18 @@ def run_once(side: Side) -> Run:
         return Run(seconds, peak_mb, own_mb, side.read(work, out))
 
 
+def beside(sides: dict[str, Callable[[], object]], repeats: int = 15) -> dict[str, float]:
+    """Median milliseconds of calls in this process, in turn, after one uncounted call of each."""
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for n in range(repeats + 1):
+        for name, call in sides.items():
+            started = time.perf_counter()
+            call()
+            if n:
+                seconds[name].append(time.perf_counter() - started)
+    return {name: round(1e3 * statistics.median(some), 2) for name, some in seconds.items()}
+
+
 class _Peak(threading.Thread):
     """Looks at the memory of a process and its children: what they share counts once (PSS)."""
 

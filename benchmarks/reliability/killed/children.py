@@ -69,6 +69,11 @@ class Child:
         return os.waitstatus_to_exitcode(status)
 
     @property
+    def end(self) -> str:
+        """The last line that it said: of a trace the error, without the paths of this machine."""
+        return self.said.strip().splitlines()[-1] if self.said.strip() else ""
+
+    @property
     def lines(self) -> list[str]:
         return [line for line in self.said.splitlines() if not line.startswith("epoch ")]
 
@@ -137,7 +142,7 @@ class Trainings:
         """Resume `run` until it ends; what is wrong with the end, or None."""
         child = self.child(run)
         if (code := child.wait()) != 0:
-            return f"it does not go on: {code}: {child.said[-300:]}"
+            return f"it does not go on: {code}: {child.end}"
         strays = [p.name for p in run.iterdir() if p.name.startswith(".")]
         if strays:
             return f"stray: {strays}"

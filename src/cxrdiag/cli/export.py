@@ -72,11 +72,12 @@ def export(
     path = out or (Path() if folder == runs.SHIPPED_FOLDER else folder) / name
     refuse_folder(path)
     place = path.resolve()  # a link is followed
+    kept = [data or STORE] if int8 else []
     if out is not None and place.name != name:
-        for protected in (folder, place.parent if (place.parent / runs.INFO).exists() else folder):
-            refuse_to_overwrite("--out", path, [], protected)
-    if int8:
-        refuse_to_overwrite("--out", path, [], data or STORE)
+        is_in_a_run = (place.parent / runs.INFO).exists()
+        kept += [folder, place.parent] if is_in_a_run else [folder]
+    if kept:
+        refuse_to_overwrite("--out", path, [], *kept)
     info, weights = read_weights(folder)
     graph, change = build_graph(weights, info, maps=not int8), None
     if int8:

@@ -37,13 +37,13 @@ OperatingPoint = Annotated[
 STORE = Path("data/prepared")
 
 
-def refuse_to_overwrite(option: str, target: Path, films: Sequence[Path], model: Path) -> None:
-    """Raise UsageError where a file to write would take the place of a film or a model's file."""
+def refuse_to_overwrite(option: str, target: Path, films: Sequence[Path], *folders: Path) -> None:
+    """Raise UsageError where a file would take the place of a film, or of one in `folders`."""
     from cxrdiag.data.find import IMAGE_SUFFIXES
 
     place = target.resolve()
     is_film = target.suffix.lower() in IMAGE_SUFFIXES or any(place == f.resolve() for f in films)
-    if is_film or (place.parent == model.resolve() and place.exists()):
+    if is_film or (place.exists() and place.parent in [folder.resolve() for folder in folders]):
         raise UsageError(
             f"{option} would write over this file",
             path=target,

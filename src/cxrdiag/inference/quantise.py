@@ -133,16 +133,16 @@ def compare(
     truth_N = store.targets(rows)
     asked = [_ask(model, store, rows, info) for model in (graph, small)]
     said = [probability(logits_N, info.temperature) for logits_N, _, _ in asked]
+    called = [p >= info.threshold for p in said]
     before, after = (
         Answered(
-            accuracy=float(((p >= info.threshold) == truth_N).mean()),
+            accuracy=float((is_called_N == truth_N).mean()),
             auroc=float(roc_auc_score(truth_N, p)) if len(set(truth_N)) == 2 else None,
             refused=int((scores_N < 0).sum()),
             warned_of=int(((scores_N >= 0) & (distances_N > 1)).sum()),
         )
-        for p, (_, scores_N, distances_N) in zip(said, asked, strict=True)
+        for p, is_called_N, (_, scores_N, distances_N) in zip(said, called, asked, strict=True)
     )
-    called = [p >= info.threshold for p in said]
     return Change(
         n=len(rows),
         in_32_bits=before,
