@@ -209,6 +209,7 @@ def test_in_8_bits_it_takes_a_store_of_its_size(
     command = ("export", "--run", trained_run, "--int8", "--data", store)
     outcome = cxrdiag_command(*command)
     assert (outcome.code, "no prepared store" in outcome.err) == (3, True)
+    assert "fitting" not in outcome.err
     prepare(phantoms, store, size=48, audited=False)
     outcome = cxrdiag_command(*command)
     assert (outcome.code, "squares of 48 pixels, the model 64" in outcome.err) == (3, True)

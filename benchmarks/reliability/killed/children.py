@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+import torch._dynamo as _imported_by_the_first_optimizer  # noqa: F401
 
 from cxrdiag.cli import app
 from cxrdiag.data.phantom.dataset import write_coronahack

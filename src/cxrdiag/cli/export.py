@@ -81,9 +81,7 @@ def export(
     info, weights = read_weights(folder)
     graph, change = build_graph(weights, info, maps=not int8), None
     if int8:
-        if not json:
-            err.print("fitting to training films, then asking about validation films", style="dim")
-        graph, change = _in_8_bits(graph, info, data or STORE)
+        graph, change = _in_8_bits(graph, info, data or STORE, quiet=json)
     content = graph.SerializeToString()
     write_file(path, lambda temporary: temporary.write_bytes(content))
     tensors = [
@@ -124,8 +122,10 @@ def export(
     console.print(info.notice, style="dim")
 
 
-def _in_8_bits(graph: ModelProto, info: ModelInfo, data: Path) -> tuple[ModelProto, Change]:
-    from cxrdiag.cli.console import warn_of_another_store
+def _in_8_bits(
+    graph: ModelProto, info: ModelInfo, data: Path, *, quiet: bool
+) -> tuple[ModelProto, Change]:
+    from cxrdiag.cli.console import err, warn_of_another_store
     from cxrdiag.data.store import open_store
     from cxrdiag.inference.quantise import compare, quantise
 
@@ -133,6 +133,8 @@ def _in_8_bits(graph: ModelProto, info: ModelInfo, data: Path) -> tuple[ModelPro
     if info.data_fingerprint != store.fingerprint:
         warn_of_another_store()
     store.rows("val")  # first, because the rest takes a while
+    if not quiet:
+        err.print("fitting to training films, then asking about validation films", style="dim")
     small = quantise(graph, store, info)
     return small, compare(graph, small, store, info)
 

@@ -147,7 +147,7 @@ class _Signals:
     def __init__(self) -> None:
         self.received: int = signal.SIGINT
         """The number of the first of them, where there was one."""
-        self._is_wanted = self._has_begun = False
+        self._is_wanted = False
         self._handlers: dict[int, Any] = {}
 
     def __enter__(self) -> _Signals:
@@ -163,9 +163,8 @@ class _Signals:
     def _hear(self, number: int, frame: object) -> None:
         if self._is_wanted:
             raise KeyboardInterrupt
+        # Nothing is raised here: in an import of C++ code that would abort the process.
         self.received, self._is_wanted = number, True
-        if not self._has_begun:  # there is nothing to save
-            raise KeyboardInterrupt
         from cxrdiag.cli.console import err
 
         if err.is_terminal:
@@ -175,7 +174,6 @@ class _Signals:
         """Raise Stop where one of them was received."""
         from cxrdiag.training.reporter import Stop
 
-        self._has_begun = True
         if self._is_wanted:
             raise Stop
 

@@ -33,6 +33,6 @@ class Reporter:
     step: Callable[[Step], None] = lambda step: None
     epoch: Callable[[Epoch], None] = lambda epoch: None
     pause: Callable[[], None] = lambda: None
-    """After each batch of training and of shifted validation: the place to raise Stop."""
+    """Before the first batch, after each, and after each of shifted validation: raise Stop here."""
     note: Callable[[str], None] = lambda text: None
     """One line that the user should read."""

@@ -100,6 +100,7 @@ def _fit(
     precision = number_format(device, recipe.training.precision)  # it decides the time
     write_json(run / "environment.json", {**describe_environment(device), "precision": precision})
     validation = Validation(job.val, job.info.resolution, reporter.pause)
+    reporter.pause()  # by now nothing is to be saved
     try:
         with kept_memory():
             while not _is_finished(state.history, recipe):

@@ -1,0 +1,46 @@
+"""`cxrdiag train`, as signals find it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cxrdiag.data.batches import Split
+from cxrdiag.data.store import Store
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_before_the_first_step_interrupts_nothing_half_way_and_leaves_nothing(
+    small_store: Store,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cxrdiag_command: Callable,
+    number: signal.Signals,
+    code: int,
+) -> None:
+    # A job in the background of a shell ignores Ctrl-C, and so would the training.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    came_back = []
+    plain = Split.pixel_statistics
+
+    def interrupted(split: Split) -> tuple[float, float]:
+        os.kill(os.getpid(), number)
+        came_back.append(plain(split))
+        return came_back[0]
+
+    monkeypatch.setattr(Split, "pixel_statistics", interrupted)
+    run = tmp_path / "run"
+    try:
+        outcome = cxrdiag_command(
+            "train", "--recipe", "smoke", "--data", small_store.path, "--run", run
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert outcome.code == code
+    assert outcome.err.splitlines()[-1].startswith("interrupted before the first step was saved")
+    assert came_back
+    assert not run.exists()
