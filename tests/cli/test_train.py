@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ def test_a_signal_before_the_first_step_interrupts_nothing_half_way_and_leaves_n
     small_store: Store,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    cxrdiag_command: Callable,
+    cxrdiag_command: Callable[..., Any],
     number: signal.Signals,
     code: int,
 ) -> None:
