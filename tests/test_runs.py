@@ -11,6 +11,7 @@ from cxrdiag.errors import ModelError
 from cxrdiag.runs import (
     discard,
     find_model,
+    how_to_a_model,
     is_finished,
     is_interrupted,
     model_name,
@@ -54,6 +55,14 @@ def test_no_run_is_a_model_error_with_a_way_out(find, tmp_path: Path) -> None:
             find(runs)
         assert (e.value.code, e.value.exit_code, e.value.path) == ("no_run", 4, runs)
         assert e.value.hint
+
+
+def test_what_was_named_and_is_no_model_has_a_way_to_one(tmp_path: Path) -> None:
+    graph = _put(tmp_path, "model.onnx", time=1) / "model.onnx"
+    half = _put(tmp_path / "half", "resume.safetensors", time=1)
+    assert "name the folder of a run" in how_to_a_model(graph)
+    assert how_to_a_model(half).endswith(f"cxrdiag train --resume --run {half}")
+    assert how_to_a_model(tmp_path / "absent").endswith("cxrdiag train")
 
 
 def test_the_default_is_the_folder_runs_here(

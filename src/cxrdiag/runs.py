@@ -84,6 +84,15 @@ def discard(run: Path) -> None:
         run.rmdir()
 
 
+def how_to_a_model(run: Path) -> str:
+    """What to do where `run` was named, and holds no model."""
+    if run.is_file():
+        return "name the folder of a run, or 'shipped', and no file"
+    if is_interrupted(run):
+        return f"its training has not ended; go on: cxrdiag train --resume --run {run}"
+    return "train one first: cxrdiag train"
+
+
 def is_finished(run: Path) -> bool:
     """Whether the run holds a model and nothing to resume."""
     return (run / INFO).is_file() and not is_interrupted(run)

@@ -100,7 +100,12 @@ def test_many_files_give_a_table_in_their_order(
         assert float(shown) == pytest.approx(diagnosis.probability, abs=6e-4)
     threshold = predictor.classifier.info.threshold
     assert f"called Pneumonia from {threshold:.3f}, operating point balanced" in outcome.out
-    said = f"{len(odd)} read by runs/tiny, 0 of them without an answer, 0 not readable"
+    answers = [in_words(predictor.diagnose(name)) for name in odd]
+    counts = ", ".join(
+        f"{sum(a.startswith(kind) for a in answers)} {kind}"
+        for kind in ("Pneumonia", "Normal", "uncertain")
+    )
+    said = f"{len(odd)} read by runs/tiny: {counts}, 0 without an answer; 0 not readable"
     assert said in outcome.out
 
 
@@ -187,7 +192,8 @@ def test_a_batch_goes_on_past_bad_files(desk: Path, films: list[Path], cxrdiag_c
     outcome = cxrdiag_command("predict", *mixed)
     assert outcome.code == 3
     assert [line.split(":")[1].strip() for line in outcome.err.splitlines()] == bad
-    assert "2 read by runs/tiny, 0 of them without an answer, 5 not readable" in outcome.out
+    assert "2 read by runs/tiny: " in outcome.out
+    assert "0 without an answer; 5 not readable" in outcome.out
 
 
 def test_only_bad_files(desk: Path, cxrdiag_command) -> None:
@@ -212,6 +218,30 @@ def test_a_map_for_each_file_even_where_names_agree(
     for name in maps:
         with Image.open(desk / name) as picture:
             assert (picture.format, picture.mode) == ("PNG", "RGB")
+
+
+def test_a_map_is_no_film(desk: Path, films: list[Path], cxrdiag_command) -> None:
+    assert cxrdiag_command("predict", films[0], "--heatmap", "maps").code == 0
+    (map_,) = (desk / "maps").iterdir()
+    outcome = cxrdiag_command("predict", "maps", "--force", "--json")
+    (error,) = outcome.document["errors"]
+    assert (outcome.code, error["file"], error["code"]) == (
+        3,
+        f"maps/{map_.name}",
+        "not_a_radiograph",
+    )
+
+
+def test_maps_go_into_a_folder_and_not_into_a_file(
+    desk: Path, films: list[Path], cxrdiag_command
+) -> None:
+    outcome = cxrdiag_command("predict", films[0], "--heatmap", "maps/a film.png")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "--heatmap takes a folder" in outcome.err
+    assert "--heatmap 'maps/a film'" in outcome.err
+    assert not (desk / "maps").exists()
+    (desk / "odd.png").mkdir()
+    assert cxrdiag_command("predict", films[0], "--heatmap", "odd.png").code == 0
 
 
 def test_maps_beside_the_films_leave_the_films_alone(
@@ -277,7 +307,8 @@ def test_what_is_no_film_gets_no_answer_and_the_reason(
     assert [path.name for path in (desk / "m").iterdir()] == [films[0].stem + ".png"]
     out = cxrdiag_command("predict", page, films[0]).out
     assert f"{page}: {NOT_A_FILM}" in out
-    assert "2 read by runs/tiny, 1 of them without an answer, 0 not readable" in out
+    assert "2 read by runs/tiny: " in out
+    assert "1 without an answer; 0 not readable" in out
 
 
 def test_force_answers_and_says_so(desk: Path, page: str, cxrdiag_command) -> None:

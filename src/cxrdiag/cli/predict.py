@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import shlex
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,12 +13,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxrdiag.cli.options import Device, Json, Model, OperatingPoint, refuse_to_overwrite
-from cxrdiag.errors import DataError
+from cxrdiag.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from cxrdiag.inference.predictor import Diagnosis, Failure
 
 _OF_FILMS = "on the shifted validation films that chose it; on others they differ"
+_KINDS = ("Pneumonia", "Normal", "uncertain", "without an answer")
 _RARE = 0.05
 """A prevalence of pneumonia as outside a hospital's ward: what a probability comes to there."""
 
@@ -57,6 +60,7 @@ def predict(
     """
     import cxrdiag
     from cxrdiag.cli.console import progress_bar
+    from cxrdiag.data.find import IMAGE_SUFFIXES
     from cxrdiag.files import refuse_folder, write_file
     from cxrdiag.inference.paths import expand
     from cxrdiag.inference.predictor import Diagnosis, Failure
@@ -64,6 +68,13 @@ def predict(
 
     if csv_file is not None:
         refuse_folder(csv_file)  # before the work, not after it
+    if heatmap is not None and heatmap.suffix.lower() in IMAGE_SUFFIXES and not heatmap.is_dir():
+        raise UsageError(
+            "--heatmap takes a folder, for one map of each X-ray",
+            path=heatmap,
+            hint=f"--heatmap {shlex.quote(str(heatmap.with_suffix('')))}",
+            code="not_a_folder",
+        )
     predictor = cxrdiag.load(
         run, device, operating_point=operating_point, force=force, backend=backend
     )
@@ -141,15 +152,21 @@ def _print_people(diagnoses: Sequence[Diagnosis], failures: Sequence[Failure], m
             if d.warning:
                 out.print(f"(!) {d.file}: {d.warning}", soft_wrap=True)
     if len(diagnoses) + len(failures) > 1:
-        refused = sum(d.abstained for d in diagnoses)
+        counts = Counter(_kind(d) for d in diagnoses)
+        kinds = ", ".join(f"{counts[kind]} {kind}" for kind in _KINDS)
         out.print(
-            f"{len(diagnoses)} read by {model}, {refused} of them without an answer, "
-            f"{len(failures)} not readable",
+            f"{len(diagnoses)} read by {model}: {kinds}; {len(failures)} not readable",
             soft_wrap=True,
         )
     for failure in failures:
         err.print(f"error: {failure.file}: {failure.message}", soft_wrap=True)
     out.print(NOTICE, style="dim")
+
+
+def _kind(diagnosis: Diagnosis) -> str:
+    if diagnosis.abstained:
+        return "without an answer"
+    return "uncertain" if diagnosis.uncertain else str(diagnosis.label)
 
 
 def _card(diagnosis: Diagnosis, model: str) -> str:

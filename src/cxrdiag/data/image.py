@@ -46,6 +46,8 @@ MAX_SCANS = 100
 _MARKER = re.compile(rb"\xff[\x02-\xcf\xd9-\xfe]", re.DOTALL)
 """All but those that have no length, and FF 00, which is data."""
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
+MAP_MARK = ("Software", "cxrdiag, an activation map")
+"""What the PNG of a map says of itself, so that it is not taken for a film."""
 _TILE = (TiffImagePlugin.TILEWIDTH, TiffImagePlugin.TILELENGTH)
 
 
@@ -102,7 +104,8 @@ def read_picture(data: bytes, size: int, path: Path | str = "image") -> Picture:
     whole frame is kept and its aspect ratio is not: a square crop would cut off lung, and padding
     would put into the picture how wide the film was. Large JPEGs are decoded at a reduced DCT
     scale, never below `size`. Raises DataError: `unreadable_image`, `unsupported_format`,
-    `unsupported_pixels`, `several_pictures`, `image_too_large`, and those of `read_dicom`.
+    `unsupported_pixels`, `several_pictures`, `image_too_large`, `not_a_radiograph` of a map that
+    cxrdiag drew, and those of `read_dicom`.
     """
     if is_dicom(data):
         # Half a second of imports that nobody needs who has no DICOM files.
@@ -137,6 +140,9 @@ def _read_other(
                 hint = "export the one that is meant"
                 message = "several pictures in one file, or an animated one"
                 raise DataError(message, hint=hint, code="several_pictures")
+            if image.info.get(MAP_MARK[0]) == MAP_MARK[1]:
+                hint = "name the X-ray that it was drawn over"
+                raise DataError("an activation map", hint=hint, code="not_a_radiograph")
             encoding = Encoding(image.mode, _coarseness(image))
             image.draft("L", (size, size))
             with quiet():

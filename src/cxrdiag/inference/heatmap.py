@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
-from cxrdiag.data.image import read_bytes, read_picture
+from cxrdiag.data.image import MAP_MARK, read_bytes, read_picture
 from cxrdiag.files import write_file
 from cxrdiag.model.info import NOTICE
 from cxrdiag.model.overlay import overlay
@@ -37,4 +38,6 @@ def write_heatmap(path: Path, image: Path, map_hw: NDArray[np.float32], caption:
         ("red speaks for pneumonia, blue against: coarse, a region and not a finding", NOTICE)
     ):
         draw.text((8, shape[1] + 26 + 16 * line), text, "#bbbbbb", small)
-    write_file(path, picture.save)
+    marked = PngInfo()
+    marked.add_text(*MAP_MARK)
+    write_file(path, lambda temporary: picture.save(temporary, pnginfo=marked))
