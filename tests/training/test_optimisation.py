@@ -15,6 +15,7 @@ from torch import nn
 
 from cxrdiag.model.resnet import ResNet
 from cxrdiag.training.config import TrainingConfig
+from cxrdiag.training.muon import Muon
 from cxrdiag.training.optimisation import (
     build_optimizer,
     class_weights,
@@ -134,7 +135,7 @@ def test_weight_average_by_hand() -> None:
     assert _weight(network) == 2.0
 
 
-@pytest.mark.parametrize("name", ["adamw", "adam", "sgd"])
+@pytest.mark.parametrize("name", ["muon", "adamw", "adam", "sgd"])
 def test_weight_decay_spares_norms_and_biases(name) -> None:
     network = ResNet("resnet18")
     with torch.no_grad():
@@ -151,9 +152,9 @@ def test_weight_decay_spares_norms_and_biases(name) -> None:
         n + ".weight" for n, m in network.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)
     }
     assert decayed == matrices
-    # adamw: 1 - 0.1 * 0.5. sgd with Nesterov: gradient 0.5, step 0.5 + 0.9 * 0.5.
+    # muon, adamw: 1 - 0.1 * 0.5. sgd with Nesterov: gradient 0.5, step 0.5 + 0.9 * 0.5.
     if name != "adam":
-        expected = {"adamw": 0.95, "sgd": 1 - 0.1 * 0.95}[name]
+        expected = {"muon": 0.95, "adamw": 0.95, "sgd": 1 - 0.1 * 0.95}[name]
         assert float(network.conv1.weight.detach()[0, 0, 0, 0]) == pytest.approx(expected)
 
 
@@ -179,7 +180,12 @@ def test_a_fused_step_is_a_plain_one_in_any_memory_order(name) -> None:
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("adamw", torch.optim.AdamW), ("adam", torch.optim.Adam), ("sgd", torch.optim.SGD)],
+    [
+        ("muon", Muon),
+        ("adamw", torch.optim.AdamW),
+        ("adam", torch.optim.Adam),
+        ("sgd", torch.optim.SGD),
+    ],
 )
 def test_the_optimizer_is_the_one_that_is_named(name, kind) -> None:
     optimizer = build_optimizer(nn.Linear(2, 2), TrainingConfig(optimizer=name, lr=0.3))

@@ -39,6 +39,7 @@ def _recipe(ema: bool) -> Recipe:
             epochs=N_EPOCHS,
             batch_size=20,
             lr=1e-3,
+            optimizer="adamw" if ema else "muon",
             ema_decay=0.9 if ema else 0.0,
             clip_norm=1.0,
             precision="fp32" if ema else "bf16",

@@ -95,12 +95,12 @@ class TrainingConfig:
     """Passes over the training images."""
     batch_size: int = 32
     """Images a step, at most."""
-    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
-    """SGD with Nesterov momentum 0.9."""
+    optimizer: Literal["muon", "adamw", "adam", "sgd"] = "adamw"
+    """SGD with Nesterov momentum 0.9; Muon as in `cxrdiag.training.muon`."""
     lr: float = 2e-3
     """Highest learning rate."""
     weight_decay: float = 0.05
-    """Decoupled for adamw, added to the gradient otherwise; norms and biases are spared."""
+    """Decoupled for muon and adamw, else added to the gradient; norms and biases are spared."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """After the warm-up: down to zero along a half cosine, or level."""
     warmup: float = 0.1

@@ -16,12 +16,14 @@ from cxrdiag.files import DAMAGED
 from cxrdiag.model.info import in_one_line
 from cxrdiag.model.resnet import ResNet
 from cxrdiag.training.history import Epoch
+from cxrdiag.training.muon import Muon
 from cxrdiag.training.resume import load_resume, save_resume
 
 _STATE: dict[type, set[str]] = {
     torch.optim.Adam: {"step", "exp_avg", "exp_avg_sq"},
     torch.optim.AdamW: {"step", "exp_avg", "exp_avg_sq"},
     torch.optim.SGD: {"momentum_buffer"},
+    Muon: {"momentum_buffer"},
 }
 """What an optimizer keeps of each parameter."""
 
