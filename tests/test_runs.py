@@ -11,7 +11,6 @@ from cxrdiag.errors import ModelError
 from cxrdiag.runs import (
     discard,
     find_model,
-    how_to_a_model,
     is_finished,
     is_interrupted,
     model_name,
@@ -19,6 +18,7 @@ from cxrdiag.runs import (
     newest_interrupted_run,
     newest_run,
     trained_runs,
+    way_to_a_model,
 )
 
 
@@ -59,10 +59,10 @@ def test_no_run_is_a_model_error_with_a_way_out(find, tmp_path: Path) -> None:
 
 def test_what_was_named_and_is_no_model_has_a_way_to_one(tmp_path: Path) -> None:
     graph = _put(tmp_path, "model.onnx", time=1) / "model.onnx"
-    half = _put(tmp_path / "half", "resume.safetensors", time=1)
-    assert "name the folder of a run" in how_to_a_model(graph)
-    assert how_to_a_model(half).endswith(f"cxrdiag train --resume --run {half}")
-    assert how_to_a_model(tmp_path / "absent").endswith("cxrdiag train")
+    half = _put(tmp_path / "half a run", "resume.safetensors", time=1)
+    assert "name the folder of a run" in way_to_a_model(graph)
+    assert way_to_a_model(half).endswith(f"cxrdiag train --resume --run '{half}'")
+    assert way_to_a_model(tmp_path / "absent").endswith("cxrdiag train")
 
 
 def test_the_default_is_the_folder_runs_here(

@@ -16,6 +16,7 @@ import sys
 import time
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Literal
 
 import torch
 from timing import beside
@@ -24,8 +25,10 @@ from torch import Tensor, nn
 from cxrdiag.model.convolution import Conv3x3, Stem
 from cxrdiag.model.device import autocast, number_format, to_device
 from cxrdiag.model.resnet import ResNet
+from cxrdiag.training.config import TrainingConfig
 from cxrdiag.training.environment import describe_environment
 from cxrdiag.training.memory import kept_memory
+from cxrdiag.training.optimisation import build_optimizer
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -44,11 +47,13 @@ def main() -> None:
     if precision == "bf16":  # in others it is torch's own
         parts["3x3, 512 channels of 7 x 7 pixels, 32 images"] = small_map(32, 512, 7)
         parts["3x3, 256 channels of 3 x 3 pixels, 64 images"] = small_map(64, 256, 3)
+    updates = {f"width {width}": update(width) for width in (32, 64)}
     document = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     document[precision] = {
         **origin,
         "machine": {**describe_environment(CPU), "precision": precision},
         "milliseconds": parts,
+        "milliseconds of an update of all weights": updates,
         "step, 64 images of 96 pixels, width 32": memory(64, 96, 32),
         "step, 32 images of 224 pixels, width 64": memory(32, 224, 64),
     }
@@ -78,6 +83,16 @@ def step(module: nn.Module, x: Tensor) -> None:
     with autocast(CPU, "auto"):
         loss = module(x).float().mean()
     loss.backward()
+
+
+def update(width: int) -> dict[str, float]:
+    """What an optimizer takes, gradients given."""
+    network = to_device(ResNet(width=width), CPU)
+    for weight in network.parameters():
+        weight.grad = torch.randn_like(weight)
+    kinds: tuple[Literal["muon", "adamw"], ...] = ("muon", "adamw")
+    made = {kind: build_optimizer(network, TrainingConfig(optimizer=kind)) for kind in kinds}
+    return beside({kind: optimizer.step for kind, optimizer in made.items()})
 
 
 def memory(n: int, side: int, width: int) -> dict[str, dict[str, float]]:

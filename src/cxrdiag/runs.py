@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import shlex
 from pathlib import Path
 
 from cxrdiag.errors import ModelError
@@ -84,12 +85,13 @@ def discard(run: Path) -> None:
         run.rmdir()
 
 
-def how_to_a_model(run: Path) -> str:
+def way_to_a_model(run: Path) -> str:
     """What to do where `run` was named, and holds no model."""
     if run.is_file():
         return "name the folder of a run, or 'shipped', and no file"
     if is_interrupted(run):
-        return f"its training has not ended; go on: cxrdiag train --resume --run {run}"
+        command = f"cxrdiag train --resume --run {shlex.quote(str(run))}"
+        return f"its training has not ended; go on with it: {command}"
     return "train one first: cxrdiag train"
 
 

@@ -60,7 +60,7 @@ CASES: dict[str, tuple[str, int, str, list[str]]] = {
     "store is a full folder": ("prepare --kaggle-dir SOURCE --out .", 3, "not_a_store", ["--out"]),
     "table is a folder": ("predict film.jpeg --csv empty", 1, "file_error", ["empty: Is a dir"]),
     "table is this folder": ("predict film.jpeg --csv .", 1, "file_error", [".: Is a dir"]),
-    "maps into a file": ("predict film.jpeg --heatmap film.jpeg", 1, "file_error", ["film.jpeg"]),
+    "maps into a file": ("predict film.jpeg --heatmap film.jpeg", 2, "not_a_folder", ["film"]),
 }
 
 

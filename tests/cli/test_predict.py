@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import math
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -221,13 +222,18 @@ def test_a_map_for_each_file_even_where_names_agree(
 
 
 def test_a_map_is_no_film(desk: Path, films: list[Path], cxrdiag_command) -> None:
-    assert cxrdiag_command("predict", films[0], "--heatmap", "maps").code == 0
-    (map_,) = (desk / "maps").iterdir()
-    outcome = cxrdiag_command("predict", "maps", "--force", "--json")
+    (desk / "films").mkdir()
+    film = Path(shutil.copy(films[0], desk / "films" / "film.png"))
+    for _ in range(2):
+        outcome = cxrdiag_command("predict", "films", "--heatmap", "films", "--json")
+        assert (outcome.code, len(outcome.document["diagnoses"])) == (0, 1)
+        assert sorted((desk / "films").iterdir()) == [desk / "films/film-2.png", film]
+    map_ = desk / "films" / "film-2.png"
+    outcome = cxrdiag_command("predict", map_, "--force", "--json")
     (error,) = outcome.document["errors"]
     assert (outcome.code, error["file"], error["code"]) == (
         3,
-        f"maps/{map_.name}",
+        str(map_),
         "not_a_radiograph",
     )
 
@@ -240,6 +246,8 @@ def test_maps_go_into_a_folder_and_not_into_a_file(
     assert "--heatmap takes a folder" in outcome.err
     assert "--heatmap 'maps/a film'" in outcome.err
     assert not (desk / "maps").exists()
+    (desk / "file").touch()
+    assert "--heatmap maps" in cxrdiag_command("predict", films[0], "--heatmap", "file").err
     (desk / "odd.png").mkdir()
     assert cxrdiag_command("predict", films[0], "--heatmap", "odd.png").code == 0
 

@@ -18,9 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from torch.nn import functional as F
 
-from cxrdiag.data.find import find_images
+from cxrdiag.data.find import MAP_MARK, find_images
 from cxrdiag.data.image import Encoding, count_scans, read_image, read_picture
 from cxrdiag.errors import DataError
 
@@ -369,6 +370,27 @@ def test_dicom_files_are_found_that_have_no_suffix_or_a_number_for_one(tmp_path:
         (tmp_path / name).write_bytes(dicom)
     (tmp_path / "IM0002").write_bytes(bytes(132))
     assert [p.name for p in find_images(tmp_path)] == ["1.2.840.10008.77", "IM0001"]
+
+
+def test_activation_maps_are_not_among_a_folders_images(tmp_path: Path) -> None:
+    marked, software = PngInfo(), PngInfo()
+    marked.add_text(*MAP_MARK)
+    software.add_text("Software", "another")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for path, info in (
+        (folder / "map.png", marked),
+        (folder / "a.png", software),
+        (tmp_path / "elsewhere.png", marked),
+    ):
+        Image.fromarray(GRAY).save(path, pnginfo=info)
+    assert [p.name for p in find_images(folder)] == ["a.png"]
+    # What a link leads to out of a data set is not looked into.
+    (folder / "link.png").symlink_to(tmp_path / "elsewhere.png")
+    assert [p.name for p in find_images(folder, inside=folder)] == ["a.png", "link.png"]
+    with pytest.raises(DataError, match="an activation map") as e:
+        read_image(folder / "map.png", 16)
+    assert e.value.code == "not_a_radiograph"
 
 
 def test_a_folder_that_cannot_be_listed_is_not_an_empty_one(tmp_path: Path) -> None:

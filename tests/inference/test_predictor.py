@@ -127,22 +127,6 @@ def test_expand(tmp_path: Path) -> None:
     assert found == ["z.tif", "b/1.jpg", "b/2.PNG", "b/c/0.jpeg", "empty", "b/x.txt"]
 
 
-def test_maps_of_an_earlier_call_are_no_films(tmp_path: Path) -> None:
-    for name in ("films/1.png", "films/maps/1.png", "films/maps/below/2.png", "films/maps2/3.png"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    films, maps = tmp_path / "films", tmp_path / "films" / "maps"
-    assert expand([films], maps) == [films / "1.png", films / "maps2" / "3.png"]
-    assert (
-        len(expand([films])) == len(expand([films], tmp_path)) == len(expand([films], films)) == 4
-    )
-    assert expand([maps, maps / "1.png"], maps) == [
-        maps / "1.png",
-        maps / "below" / "2.png",
-        maps / "1.png",
-    ]
-
-
 def test_load_says_what_is_missing(tmp_path: Path, trained_run: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("cxrdiag.runs.SHIPPED_FOLDER", tmp_path / "of a build without a model")

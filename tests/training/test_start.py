@@ -19,6 +19,7 @@ from cxrdiag.model.checkpoint import load_model
 from cxrdiag.model.resnet import ResNet
 from cxrdiag.training import start as start_module
 from cxrdiag.training.config import Recipe, load_recipe
+from cxrdiag.training.reporter import Stop
 from cxrdiag.training.start import load_start
 from cxrdiag.training.trainer import fit
 
@@ -226,6 +227,22 @@ def test_a_download_that_breaks_off_leaves_nothing(
     cached.unlink()
     hub.cut = 10_000_000
     _refused(cached)
+    assert list(cached.parent.iterdir()) == []
+
+
+def test_a_download_can_be_stopped(
+    imagenet: torchvision.models.ResNet, hub: Hub, cached: Path
+) -> None:
+    hub.files[ASKED_FOR] = cached.read_bytes()
+    cached.unlink()
+    parts = iter(range(5))
+
+    def stop() -> None:
+        if next(parts) == 4:
+            raise Stop
+
+    with pytest.raises(Stop):
+        load_start(_recipe("training.init=imagenet"), stop)
     assert list(cached.parent.iterdir()) == []
 
 

@@ -68,18 +68,21 @@ def predict(
 
     if csv_file is not None:
         refuse_folder(csv_file)  # before the work, not after it
-    if heatmap is not None and heatmap.suffix.lower() in IMAGE_SUFFIXES and not heatmap.is_dir():
-        raise UsageError(
-            "--heatmap takes a folder, for one map of each X-ray",
-            path=heatmap,
-            hint=f"--heatmap {shlex.quote(str(heatmap.with_suffix('')))}",
-            code="not_a_folder",
-        )
+    if heatmap is not None and not heatmap.is_dir():
+        is_meant_as_file = heatmap.suffix.lower() in IMAGE_SUFFIXES
+        if is_meant_as_file or heatmap.exists():
+            folder = heatmap.with_suffix("") if is_meant_as_file else Path("maps")
+            raise UsageError(
+                "--heatmap takes a folder, for one map of each X-ray",
+                path=heatmap,
+                hint=f"--heatmap {shlex.quote(str(folder))}",
+                code="not_a_folder",
+            )
     predictor = cxrdiag.load(
         run, device, operating_point=operating_point, force=force, backend=backend
     )
     model = model_name(predictor.model)
-    paths = expand(files, heatmap)
+    paths = expand(files)
     if csv_file is not None:
         refuse_to_overwrite("--csv", csv_file, paths, predictor.model)
     results: list[Diagnosis | Failure] = []

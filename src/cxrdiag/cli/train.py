@@ -142,7 +142,7 @@ def train(
 
 
 class _Signals:
-    """Ctrl-C and SIGTERM end a training between two steps; the second of them ends it at once."""
+    """Ctrl-C and SIGTERM end a training where it pauses; the second of them ends it at once."""
 
     def __init__(self) -> None:
         self.received: int = signal.SIGINT
@@ -168,7 +168,7 @@ class _Signals:
         from cxrdiag.cli.console import err
 
         if err.is_terminal:
-            err.print("stopping after this step; once more to stop at once, without saving it")
+            err.print("stopping as soon as all is saved; once more to stop at once, without that")
 
     def check(self) -> None:
         """Raise Stop where one of them was received."""

@@ -12,8 +12,11 @@ IMAGE_SUFFIXES = frozenset(
     {".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".dcm", ".dicom"}
 )
 """What is looked for in a folder; a file named outright may have any suffix."""
+MAP_MARK = ("Software", "cxrdiag, an activation map")
+"""What the PNG of an activation map says of itself, so that it is not taken for a film."""
 MAX_DEPTH = 50
 """Folders in folders; some tools, and Python 3.11 itself, cannot walk through a thousand."""
+_MARKED = b"tEXt%s\0%s" % tuple(text.encode() for text in MAP_MARK)
 _STORE = {"images.npy", "records.csv", "store.json"}
 
 
@@ -21,8 +24,9 @@ def find_images(folder: Path, inside: Path | None = None) -> list[Path]:
     """Image files below `folder`, sorted.
 
     Hidden files (an archive's `._x.jpeg`) and folders are left out, a store with its sheets of many
-    films too, and folders that are links. None where there is no folder. What a link leads to out
-    of `inside`, where that is given, is not read, so such a link is told by its suffix alone.
+    films too, the maps that `predict` draws, and folders that are links. None where there is no
+    folder. What a link leads to out of `inside`, where that is given, is not read, so such a link
+    is told by its suffix alone.
     Raises DataError (`unreadable_folder`) when a folder cannot be listed.
     """
     return [path for path in _visible(folder) if _looks_like_image(path, inside)]
@@ -66,16 +70,18 @@ def _unreadable(folder: Path | str, why: str) -> DataError:
 
 
 def _looks_like_image(path: Path, inside: Path | None) -> bool:
-    """By its suffix; where there is none, or but a number, by the mark that DICOM files have."""
+    """By its suffix, but for maps; where there is none, or but a number, by the mark of DICOM."""
     suffix = path.suffix.lower()
     if not os.path.isfile(path):  # a link to nowhere
         return False
-    if suffix in IMAGE_SUFFIXES:
-        return True
-    if suffix[1:].strip("0123456789") or (inside is not None and leads_out(path, inside)):
-        return False
+    may_be_dicom = not suffix[1:].strip("0123456789")
+    may_be_map = suffix == ".png"
+    is_known = suffix in IMAGE_SUFFIXES
+    if not (may_be_map or may_be_dicom) or (inside is not None and leads_out(path, inside)):
+        return is_known
     try:
         with path.open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
+            head = file.read(132)
+    except OSError:  # said where it is read as an image
+        return is_known
+    return head[128:] == b"DICM" if may_be_dicom else _MARKED not in head

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
+from cxrdiag.data.find import MAP_MARK
 from cxrdiag.data.quiet import quiet
 from cxrdiag.errors import DataError
 
@@ -46,8 +47,6 @@ MAX_SCANS = 100
 _MARKER = re.compile(rb"\xff[\x02-\xcf\xd9-\xfe]", re.DOTALL)
 """All but those that have no length, and FF 00, which is data."""
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
-MAP_MARK = ("Software", "cxrdiag, an activation map")
-"""What the PNG of a map says of itself, so that it is not taken for a film."""
 _TILE = (TiffImagePlugin.TILEWIDTH, TiffImagePlugin.TILELENGTH)
 
 

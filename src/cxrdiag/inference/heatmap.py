@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
-from cxrdiag.data.image import MAP_MARK, read_bytes, read_picture
+from cxrdiag.data.find import MAP_MARK
+from cxrdiag.data.image import read_bytes, read_picture
 from cxrdiag.files import write_file
 from cxrdiag.model.info import NOTICE
 from cxrdiag.model.overlay import overlay

@@ -23,20 +23,14 @@ def anonymous_name(path: Path) -> str:
         return "unreadable"
 
 
-def expand(files: Sequence[Path], heatmap_dir: Path | None = None) -> list[Path]:
-    """Files as they are, folders as the images below them; a folder without any, as it is.
-
-    Where `heatmap_dir` lies in one of the folders, what it holds are maps and no X-rays.
-    """
-    maps = None if heatmap_dir is None else heatmap_dir.resolve()
+def expand(files: Sequence[Path]) -> list[Path]:
+    """Files as they are, folders as the images below them; a folder without any, as it is."""
     paths: list[Path] = []
     for file in files:
         try:
             found = find_images(file) if file.is_dir() else []
         except DataError:  # said where the file is read
             found = []
-        if maps is not None and file.resolve() in maps.parents:
-            found = [path for path in found if maps not in path.resolve().parents]
         paths += found or [file]
     return paths
 

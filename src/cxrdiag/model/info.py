@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cxrdiag.errors import ModelError, UsageError
 from cxrdiag.files import DAMAGED
-from cxrdiag.runs import INFO, how_to_a_model
+from cxrdiag.runs import INFO, way_to_a_model
 
 VERSION = 3
 """1 had neither operating points nor a detector, 2 no intervals."""
@@ -154,7 +154,7 @@ def read_info(path: Path) -> tuple[ModelInfo, str]:
         raise ModelError(
             f"no model is there, {INFO} is missing",
             path=path.parent,
-            hint=how_to_a_model(path.parent),
+            hint=way_to_a_model(path.parent),
             code="no_model",
         )
     try:

@@ -1,8 +1,8 @@
 """Muon: each weight moves along its momentum, made orthogonal (Jordan et al. 2024).
 
 https://kellerjordan.github.io/posts/muon. A weight is taken as the matrix (outputs, inputs), a
-convolution's pixels among its inputs, and a vector (of a norm, a bias) as a matrix of one row. All
-of them: there is one rule, and one buffer of momentum a weight.
+convolution's pixels among its inputs. Norms, biases and the last layer, which others leave to
+AdamW, are matrices of one row here: so there is one rule, and one buffer of momentum a weight.
 
 Shapes: M outputs, N inputs.
 """
@@ -24,7 +24,7 @@ class Muon(torch.optim.Optimizer):
     """A step's root mean square is 0.2 `lr` in every weight, about as AdamW's is.
 
     So a rate and a weight decay mean what they mean there (Liu et al. 2025, arXiv 2502.16982).
-    The products of matrices are computed in `dtype`.
+    What is orthogonalised is rounded to `dtype`, and computed in it.
     """
 
     def __init__(
@@ -34,12 +34,13 @@ class Muon(torch.optim.Optimizer):
         momentum: float = 0.95,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        super().__init__(groups, {"lr": lr, "momentum": momentum, "weight_decay": 0.0})
-        self._dtype = dtype
+        plain = {"lr": lr, "momentum": momentum, "weight_decay": 0.0, "dtype": dtype}
+        super().__init__(groups, plain)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Move all weights that have a gradient; `closure` is of other optimizers."""
+        """Move all weights that have a gradient. There must be no `closure`, as others take."""
+        assert closure is None
         for group in self.param_groups:
             lr, momentum = group["lr"], group["momentum"]
             for weight in (w for w in group["params"] if w.grad is not None):
@@ -48,8 +49,8 @@ class Muon(torch.optim.Optimizer):
                     state["momentum_buffer"] = torch.zeros_like(weight)
                 average = state["momentum_buffer"].lerp_(weight.grad, 1 - momentum)
                 ahead = weight.grad.lerp(average, momentum)  # Nesterov's
-                rows_MN = ahead.flatten(1) if ahead.ndim > 1 else ahead[None]
-                step = orthogonal(rows_MN.to(self._dtype)).to(weight.dtype).view_as(weight)
+                rows_MN = ahead.flatten(1) if ahead.ndim > 1 else ahead.reshape(1, -1)
+                step = orthogonal(rows_MN.to(group["dtype"])).to(weight.dtype).view_as(weight)
                 weight.mul_(1 - lr * group["weight_decay"])
                 weight.add_(step, alpha=-lr * 0.2 * max(rows_MN.shape) ** 0.5)
 
@@ -62,7 +63,7 @@ def orthogonal(rows_MN: Tensor) -> Tensor:
     m, n = rows_MN.shape
     if m > n:
         return orthogonal(rows_MN.T).T
-    x_MN: Tensor = rows_MN / (rows_MN.norm() + 1e-7)
+    x_MN: Tensor = rows_MN / rows_MN.norm().clamp(min=1e-7)
     a, b, c = _QUINTIC
     for _ in range(_ITERATIONS if m > 1 else 0):  # one row is as long as it should be
         gram_MM = x_MN @ x_MN.T

@@ -23,7 +23,7 @@ class Step:
 
 
 class Stop(Exception):
-    """What a Reporter raises to end a training; `fit` saves what was trained, and passes it on."""
+    """What a Reporter raises to end a training; `fit` saves what it trained, and passes it on."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Reporter:
     step: Callable[[Step], None] = lambda step: None
     epoch: Callable[[Epoch], None] = lambda epoch: None
     pause: Callable[[], None] = lambda: None
-    """Before the first batch, after each, and after each of shifted validation: raise Stop here."""
+    """While weights are fetched, after each batch of training and of shifted validation, and now
+    and then before: the place to raise Stop."""
     note: Callable[[str], None] = lambda text: None
     """One line that the user should read."""

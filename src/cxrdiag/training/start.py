@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPMessage
 from pathlib import Path
@@ -51,12 +52,15 @@ class Start:
     std: float
 
 
-def load_start(recipe: Recipe) -> Start | None:
-    """What the recipe's `training.init` asks for; None for random weights."""
+def load_start(recipe: Recipe, pause: Callable[[], None] = lambda: None) -> Start | None:
+    """What the recipe's `training.init` asks for; None for random weights.
+
+    `pause` is called while something is downloaded, and may raise what ends it.
+    """
     if recipe.training.init == "shipped":
         return _shipped(recipe.model)
     if recipe.training.init == "imagenet":
-        return _imagenet(recipe.model)
+        return _imagenet(recipe.model, pause)
     return None
 
 
@@ -83,7 +87,7 @@ def _shipped(model: ModelConfig) -> Start:
     return Start(dict(classifier.network.state_dict()), info.mean, info.std)
 
 
-def _imagenet(model: ModelConfig) -> Start:
+def _imagenet(model: ModelConfig, pause: Callable[[], None]) -> Start:
     """ImageNet weights of torchvision, the first convolution summed to one channel.
 
     The summed kernel answers a gray image as the three answer three equal channels. The last layer
@@ -100,7 +104,7 @@ def _imagenet(model: ModelConfig) -> Start:
     url, path = f"{_HUB}/{name}/resolve/main/model.safetensors", _cache() / f"{name}.safetensors"
     try:
         if not path.exists():
-            _download(url, path)
+            _download(url, path, pause)
         weights = _read(path, model.arch)
     except (OSError, HTTPException, SafetensorError, RuntimeError, TypeError) as error:
         raise ModelError(
@@ -150,7 +154,7 @@ class _SameScheme(HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _download(url: str, path: Path) -> None:
+def _download(url: str, path: Path, pause: Callable[[], None]) -> None:
     """Fetch a safetensors file, whole or not at all. Raises what that may raise."""
     # Not on standard output, where there may be a JSON document.
     sys.stderr.write(f"Downloading {url} to {path}\n")
@@ -164,6 +168,7 @@ def _download(url: str, path: Path) -> None:
                 if n > _MOST_BYTES:
                     raise OSError(f"more than {_MOST_BYTES // 10**6} MB")
                 file.write(part)
+                pause()
         with open_weights(temporary):  # refused where the connection broke off
             pass
 

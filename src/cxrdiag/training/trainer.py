@@ -78,7 +78,8 @@ def _fit(
             hint="lower one of the two",
             code="bad_value",
         )
-    start = load_start(recipe)
+    start = load_start(recipe, reporter.pause)
+    reporter.pause()  # there is nothing to save yet
     job = _prepare(recipe, store, device, start, reporter)
     torch.manual_seed(recipe.training.seed)
     network = ResNet(recipe.model.arch, width=recipe.model.width)
@@ -100,7 +101,6 @@ def _fit(
     precision = number_format(device, recipe.training.precision)  # it decides the time
     write_json(run / "environment.json", {**describe_environment(device), "precision": precision})
     validation = Validation(job.val, job.info.resolution, reporter.pause)
-    reporter.pause()  # by now nothing is to be saved
     try:
         with kept_memory():
             while not _is_finished(state.history, recipe):
