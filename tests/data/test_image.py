@@ -22,7 +22,8 @@ from PIL.PngImagePlugin import PngInfo
 from torch.nn import functional as F
 
 from cxrdiag.data.find import MAP_MARK, find_images
-from cxrdiag.data.image import Encoding, count_scans, read_image, read_picture
+from cxrdiag.data.image import Encoding, read_image, read_picture
+from cxrdiag.data.limits import count_scans
 from cxrdiag.errors import DataError
 
 RNG = np.random.default_rng(0)

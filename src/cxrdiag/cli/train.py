@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cxrdiag.cli.options import STORE, Data, Device, Json
+from cxrdiag.cli.signals import Signals
 from cxrdiag.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def train(
     store, where = open_store(data), choose_device(device)
     run = run or runs.new_run(config.name)
     started = time.perf_counter()
-    with _Signals() as signals, _Progress(config, json, signals.check) as progress:
+    with Signals() as signals, _Progress(config, json, signals.check) as progress:
         try:
             fit(config, store, run, device=where, resume=resume, reporter=progress.reporter)
         except (Stop, KeyboardInterrupt):
@@ -139,43 +139,6 @@ def train(
             err.print(message, soft_wrap=True)
             raise typer.Exit(128 + signals.received) from None
     _show_result(run, data, json, seconds=time.perf_counter() - started)
-
-
-class _Signals:
-    """Ctrl-C and SIGTERM end a training where it pauses; the second of them ends it at once."""
-
-    def __init__(self) -> None:
-        self.received: int = signal.SIGINT
-        """The number of the first of them, where there was one."""
-        self._is_wanted = False
-        self._handlers: dict[int, Any] = {}
-
-    def __enter__(self) -> _Signals:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as of a script's background job
-                self._handlers[number] = signal.signal(number, self._hear)
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-
-    def _hear(self, number: int, frame: object) -> None:
-        if self._is_wanted:
-            raise KeyboardInterrupt
-        # Nothing is raised here: in an import of C++ code that would abort the process.
-        self.received, self._is_wanted = number, True
-        from cxrdiag.cli.console import err
-
-        if err.is_terminal:
-            err.print("stopping as soon as all is saved; once more to stop at once, without that")
-
-    def check(self) -> None:
-        """Raise Stop where one of them was received."""
-        from cxrdiag.training.reporter import Stop
-
-        if self._is_wanted:
-            raise Stop
 
 
 class _Progress:

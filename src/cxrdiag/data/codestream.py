@@ -30,7 +30,7 @@ from pydicom.uid import (
     JPEGLSNearLossless,
 )
 
-from cxrdiag.data.image import MAX_SCANS, count_scans
+from cxrdiag.data.limits import MAX_SCANS, count_scans
 from cxrdiag.errors import DataError
 
 _CODEC = {

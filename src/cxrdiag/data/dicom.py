@@ -33,7 +33,7 @@ from pydicom.uid import (
 
 from cxrdiag.data.codestream import damaged
 from cxrdiag.data.grayscale import show_gray, text_of
-from cxrdiag.data.image import MAX_BYTES, MAX_PIXELS, too_large
+from cxrdiag.data.limits import MAX_BYTES, MAX_PIXELS, too_large
 from cxrdiag.data.pixels import stored_pixels
 from cxrdiag.data.quiet import quiet
 from cxrdiag.errors import DataError

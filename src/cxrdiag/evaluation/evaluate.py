@@ -23,8 +23,9 @@ from cxrdiag.evaluation.metrics import (
 from cxrdiag.evaluation.report import Evaluated, write_report
 from cxrdiag.evaluation.shortcuts import shortcut_metrics
 from cxrdiag.files import read_json, write_file, write_json
+from cxrdiag.model.answers import check_finite
 from cxrdiag.model.checkpoint import load_model
-from cxrdiag.model.info import DEFAULT_POINT, NOTICE, check_finite
+from cxrdiag.model.info import DEFAULT_POINT, NOTICE
 from cxrdiag.model.probability import probability
 from cxrdiag.runs import INFO, model_name, of_split
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrdiag.errors import ModelError, UsageError
-from cxrdiag.model.info import Answers, ModelInfo
+from cxrdiag.model.answers import Answers
+from cxrdiag.model.info import ModelInfo
 from cxrdiag.model.weights import WEIGHTS
 
 BACKENDS = ("auto", "onnx", "torch")

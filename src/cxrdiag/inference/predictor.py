@@ -20,7 +20,8 @@ from cxrdiag.inference.abstain import UNLIKE, why_not
 from cxrdiag.inference.backend import load_backend
 from cxrdiag.inference.heatmap import write_heatmap
 from cxrdiag.inference.paths import anonymous_name, heatmap_paths
-from cxrdiag.model.info import DEFAULT_POINT, NOTICE, check_finite
+from cxrdiag.model.answers import check_finite
+from cxrdiag.model.info import DEFAULT_POINT, NOTICE
 from cxrdiag.model.probability import probability
 
 _BATCH = min(16 * n_cores(), 128)

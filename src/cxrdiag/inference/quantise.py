@@ -26,7 +26,8 @@ from sklearn.metrics import roc_auc_score
 from cxrdiag.data.quiet import quiet
 from cxrdiag.data.store import Store, check_image_size
 from cxrdiag.errors import CxrdiagError, ModelError
-from cxrdiag.model.info import ModelInfo, check_finite, in_one_line
+from cxrdiag.model.answers import check_finite
+from cxrdiag.model.info import ModelInfo, in_one_line
 from cxrdiag.model.probability import probability
 
 _MOST_LOST = 0.003

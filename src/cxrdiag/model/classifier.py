@@ -14,9 +14,10 @@ from torch import Tensor
 
 from cxrdiag.data.batches import Split
 from cxrdiag.data.resample import resize
+from cxrdiag.model.answers import Answers, Detected
 from cxrdiag.model.cam import class_activation_map, densify, unmirror
 from cxrdiag.model.detector import Detector, detector_features
-from cxrdiag.model.info import Answers, Detected, ModelInfo
+from cxrdiag.model.info import ModelInfo
 from cxrdiag.model.resnet import ResNet
 
 _AT_ONCE, _MOST, _MOST_CPU = 128, 2**27, 2**25

@@ -1,7 +1,4 @@
-"""model.json: what rebuilds a classifier from its weights, and what a classifier says of pictures.
-
-Shapes: B batch, h and w map cells.
-"""
+"""model.json: what rebuilds a classifier from its weights, and where it came from."""
 
 from __future__ import annotations
 
@@ -10,9 +7,6 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from cxrdiag.errors import ModelError, UsageError
 from cxrdiag.files import DAMAGED
@@ -127,27 +121,6 @@ class ModelInfo:
         return low <= probability < high
 
 
-@dataclass(frozen=True)
-class Detected:
-    """What a detector says of B pictures."""
-
-    film_scores_B: NDArray[np.float32]
-    """From 0 on it looks like an upright frontal chest X-ray."""
-    distances_B: NDArray[np.float32]
-    """Beyond 1 it is unlike nearly all films of training."""
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What a classifier says of B pictures."""
-
-    logits_B: NDArray[np.float32]
-    """Positive speaks for pneumonia."""
-    detected: Detected
-    maps_Bhw: NDArray[np.float32] | None = None
-    """Dense activation maps in logits, where they were asked for."""
-
-
 def read_info(path: Path) -> tuple[ModelInfo, str]:
     """What a model.json says, and the SHA-256 of the weights it describes. Raises ModelError."""
     if not path.is_file():
@@ -251,11 +224,3 @@ def in_one_line(text: object) -> str:
 def is_too_large(width: int, resolution: int) -> bool:
     """Whether one film would take more memory than most machines have to spare."""
     return width * resolution**2 > _LARGEST_MAPS
-
-
-def check_finite(*arrays: NDArray[np.floating[Any]]) -> None:
-    """Raise ModelError where weights, all of them numbers, make of a picture what is none."""
-    if not all(np.isfinite(array).all() for array in arrays):
-        raise ModelError(
-            "the answer to a picture is no number", hint="train again", code="non_finite_weights"
-        )

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from cxrdiag.cores import n_cores
 from cxrdiag.errors import ModelError
-from cxrdiag.model.info import METADATA, Answers, Detected, ModelInfo, in_one_line, read_info
+from cxrdiag.model.answers import Answers, Detected
+from cxrdiag.model.info import METADATA, ModelInfo, in_one_line, read_info
 from cxrdiag.model.weights import read_weights
 from cxrdiag.runs import GRAPH, INFO, SHIPPED_FOLDER
 
