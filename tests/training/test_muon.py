@@ -10,9 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from cxrdiag.training.config import TrainingConfig
 from cxrdiag.training.muon import Muon, orthogonal
-from cxrdiag.training.optimisation import build_optimizer
 
 
 def _random(*shape: int, seed: int = 0) -> Tensor:
@@ -23,7 +21,7 @@ def test_on_matrices_it_is_torchs() -> None:
     wide, tall = nn.Parameter(_random(6, 20)), nn.Parameter(_random(20, 6, seed=1))
     twins = [nn.Parameter(p.detach().clone()) for p in (wide, tall)]
     groups = [{"params": [wide, tall], "weight_decay": 0.3}]
-    ours = Muon(groups, lr=0.05, dtype=torch.bfloat16)
+    ours = Muon(groups, lr=0.05)
     theirs = torch.optim.Muon(twins, lr=0.05, weight_decay=0.3, adjust_lr_fn="match_rms_adamw")
     for step in range(3):
         for number, (own, twin) in enumerate(zip((wide, tall), twins, strict=True)):
@@ -32,8 +30,8 @@ def test_on_matrices_it_is_torchs() -> None:
         ours.step()
         theirs.step()
     for own, twin in zip((wide, tall), twins, strict=True):
-        # Rounded in bfloat16 in another order.
-        torch.testing.assert_close(own, twin, rtol=0, atol=5e-4)
+        # Theirs is rounded to bfloat16.
+        torch.testing.assert_close(own, twin, rtol=0, atol=2e-3)
 
 
 @given(m=st.integers(2, 24), n=st.integers(2, 24), seed=st.integers(0, 99))
@@ -60,6 +58,22 @@ def test_a_convolution_is_a_matrix_of_its_outputs_and_a_vector_of_one_row() -> N
         assert float(moved.square().mean().sqrt()) == pytest.approx(0.02, rel=0.25)
 
 
+def test_the_second_step_by_hand() -> None:
+    matrix = nn.Parameter(torch.zeros(4, 6))
+    optimizer = Muon([{"params": [matrix]}], lr=0.1)
+    first, second = _random(4, 6), _random(4, 6, seed=1)
+    matrix.grad = first
+    optimizer.step()
+    before = matrix.detach().clone()
+    matrix.grad = second
+    optimizer.step()
+    # Of the first gradient a 20th is in the average, and then 19 20ths of that, as of the second.
+    average = 0.95 * 0.05 * first + 0.05 * second
+    ahead = 0.05 * second + 0.95 * average
+    expected = before - 0.1 * 0.2 * 6**0.5 * orthogonal(ahead)
+    torch.testing.assert_close(matrix.detach(), expected, rtol=0, atol=1e-6)
+
+
 def test_the_order_in_memory_says_nothing() -> None:
     kernel = nn.Parameter(_random(8, 4, 3, 3))
     twin = copy.deepcopy(kernel)
@@ -77,15 +91,6 @@ def test_however_small_a_gradient_is_its_step_is_as_long() -> None:
     vector.grad = torch.full((5,), 1e-6)
     Muon([{"params": [vector]}], lr=0.1).step()
     torch.testing.assert_close(vector.detach(), torch.full((5,), -0.02))
-
-
-@pytest.mark.parametrize(
-    ("precision", "dtype"), [("bf16", torch.bfloat16), ("fp32", torch.float32)]
-)
-def test_it_computes_in_the_format_of_the_training(precision, dtype) -> None:
-    config = TrainingConfig(optimizer="muon", precision=precision)
-    optimizer = build_optimizer(nn.Linear(2, 2), config)
-    assert {group["dtype"] for group in optimizer.param_groups} == {dtype}
 
 
 def test_a_weight_without_a_gradient_stays() -> None:

@@ -24,18 +24,10 @@ class Muon(torch.optim.Optimizer):
     """A step's root mean square is 0.2 `lr` in every weight, about as AdamW's is.
 
     So a rate and a weight decay mean what they mean there (Liu et al. 2025, arXiv 2502.16982).
-    What is orthogonalised is rounded to `dtype`, and computed in it.
     """
 
-    def __init__(
-        self,
-        groups: list[dict[str, Any]],
-        lr: float,
-        momentum: float = 0.95,
-        dtype: torch.dtype = torch.float32,
-    ) -> None:
-        plain = {"lr": lr, "momentum": momentum, "weight_decay": 0.0, "dtype": dtype}
-        super().__init__(groups, plain)
+    def __init__(self, groups: list[dict[str, Any]], lr: float, momentum: float = 0.95) -> None:
+        super().__init__(groups, {"lr": lr, "momentum": momentum, "weight_decay": 0.0})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -50,7 +42,7 @@ class Muon(torch.optim.Optimizer):
                 average = state["momentum_buffer"].lerp_(weight.grad, 1 - momentum)
                 ahead = weight.grad.lerp(average, momentum)  # Nesterov's
                 rows_MN = ahead.flatten(1) if ahead.ndim > 1 else ahead.reshape(1, -1)
-                step = orthogonal(rows_MN.to(group["dtype"])).to(weight.dtype).view_as(weight)
+                step = orthogonal(rows_MN).view_as(weight)
                 weight.mul_(1 - lr * group["weight_decay"])
                 weight.add_(step, alpha=-lr * 0.2 * max(rows_MN.shape) ** 0.5)
 
@@ -58,15 +50,21 @@ class Muon(torch.optim.Optimizer):
 def orthogonal(rows_MN: Tensor) -> Tensor:
     """The nearest semi-orthogonal matrix, about: its singular values are near 1, (M, N).
 
-    By a Newton-Schulz iteration of fifth order, which takes nothing but products.
+    By Newton-Schulz iterations x -> (a + b xx' + c (xx')^2) x, which take nothing but products.
+    Each is a polynomial in xx', so that all but the last product are of (M, M): less than half the
+    work for a convolution, whose inputs are many times its outputs.
     """
     m, n = rows_MN.shape
     if m > n:
         return orthogonal(rows_MN.T).T
     x_MN: Tensor = rows_MN / rows_MN.norm().clamp(min=1e-7)
+    if m == 1:
+        return x_MN
     a, b, c = _QUINTIC
-    for _ in range(_ITERATIONS if m > 1 else 0):  # one row is as long as it should be
-        gram_MM = x_MN @ x_MN.T
-        polynomial_MM = torch.addmm(gram_MM, gram_MM, gram_MM, beta=b, alpha=c)
-        x_MN = torch.addmm(x_MN, polynomial_MM, x_MN, beta=a)
-    return x_MN
+    gram_MM, all_MM = x_MN @ x_MN.T, torch.eye(m, device=x_MN.device)
+    for _ in range(_ITERATIONS):
+        factor_MM = torch.addmm(gram_MM, gram_MM, gram_MM, beta=b, alpha=c)
+        factor_MM.diagonal().add_(a)
+        gram_MM = factor_MM @ gram_MM @ factor_MM
+        all_MM = factor_MM @ all_MM
+    return all_MM @ x_MN

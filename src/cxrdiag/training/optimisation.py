@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cxrdiag.model.device import number_format
 from cxrdiag.training.config import TrainingConfig
 from cxrdiag.training.muon import Muon
 
@@ -22,8 +21,7 @@ def build_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.O
         {"params": spared, "weight_decay": 0.0},
     ]
     if config.optimizer == "muon":
-        is_bf16 = number_format(decayed[0].device, config.precision) == "bf16"
-        return Muon(groups, lr=config.lr, dtype=torch.bfloat16 if is_bf16 else torch.float32)
+        return Muon(groups, lr=config.lr)
     if config.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=config.lr, momentum=0.9, nesterov=True)
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
