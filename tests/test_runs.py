@@ -61,7 +61,7 @@ def test_what_was_named_and_is_no_model_has_a_way_to_one(tmp_path: Path) -> None
     graph = _put(tmp_path, "model.onnx", time=1) / "model.onnx"
     half = _put(tmp_path / "half a run", "resume.safetensors", time=1)
     assert "name the folder of a run" in way_to_a_model(graph)
-    assert way_to_a_model(half).endswith(f"cxrdiag train --resume --run '{half}'")
+    assert way_to_a_model(half).endswith(f"cxrdiag train --resume --run '{half}', and its --data")
     assert way_to_a_model(tmp_path / "absent").endswith("cxrdiag train")
 
 

@@ -91,7 +91,7 @@ def way_to_a_model(run: Path) -> str:
         return "name the folder of a run, or 'shipped', and no file"
     if is_interrupted(run):
         command = f"cxrdiag train --resume --run {shlex.quote(str(run))}"
-        return f"its training has not ended; go on with it: {command}"
+        return f"its training has not ended; go on with it: {command}, and its --data"
     return "train one first: cxrdiag train"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import hashlib
 import math
 import os
 import shutil
@@ -238,16 +239,31 @@ def test_a_map_is_no_film(desk: Path, films: list[Path], cxrdiag_command) -> Non
     )
 
 
+@pytest.mark.parametrize("how", [(), ("--anonymous",)])
+def test_no_map_takes_the_place_of_a_film_that_was_not_named(
+    desk: Path, films: list[Path], cxrdiag_command, how: tuple[str, ...]
+) -> None:
+    (desk / "films").mkdir()
+    names = ["a", "a-2", hashlib.sha256(films[0].read_bytes()).hexdigest()[:16]]
+    others = [Path(shutil.copy(films[0], desk / "films" / f"{name}.png")) for name in names]
+    film = Path(shutil.copy(films[0], desk / "a.png"))
+    before = {path: path.read_bytes() for path in others}
+    for _ in range(2):
+        assert cxrdiag_command("predict", film, "--heatmap", "films", *how).code == 0
+        assert {path: path.read_bytes() for path in others} == before
+        assert len(list((desk / "films").iterdir())) == len(others) + 1
+
+
 def test_maps_go_into_a_folder_and_not_into_a_file(
     desk: Path, films: list[Path], cxrdiag_command
 ) -> None:
     outcome = cxrdiag_command("predict", films[0], "--heatmap", "maps/a film.png")
     assert (outcome.code, outcome.out) == (2, "")
     assert "--heatmap takes a folder" in outcome.err
-    assert "--heatmap 'maps/a film'" in outcome.err
+    assert "--heatmap 'maps/a film-maps'" in outcome.err
     assert not (desk / "maps").exists()
     (desk / "file").touch()
-    assert "--heatmap maps" in cxrdiag_command("predict", films[0], "--heatmap", "file").err
+    assert "--heatmap file-maps" in cxrdiag_command("predict", films[0], "--heatmap", "file").err
     (desk / "odd.png").mkdir()
     assert cxrdiag_command("predict", films[0], "--heatmap", "odd.png").code == 0
 

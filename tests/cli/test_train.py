@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,3 +48,21 @@ def test_a_signal_before_the_first_step_interrupts_nothing_half_way_and_leaves_n
     assert outcome.err.splitlines()[-1].startswith("interrupted before the first step was saved")
     assert came_back
     assert not run.exists()
+
+
+def test_where_nobody_reads_what_is_said_the_exit_code_still_tells_of_the_signal(
+    small_store: Store, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    arguments = ["--recipe", "smoke", "--epochs", "9999", "--data", small_store.path, "--run", run]
+    reader, writer = os.pipe()
+    with subprocess.Popen(
+        [sys.executable, "-m", "cxrdiag", "train", "--json", *map(str, arguments)], stderr=writer
+    ) as process:
+        os.close(writer)
+        os.close(reader)  # as a `tee` that heard the same signal
+        deadline = time.monotonic() + 120
+        while not (run / "resume.safetensors").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 143

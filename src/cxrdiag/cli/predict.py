@@ -60,7 +60,6 @@ def predict(
     """
     import cxrdiag
     from cxrdiag.cli.console import progress_bar
-    from cxrdiag.data.find import IMAGE_SUFFIXES
     from cxrdiag.files import refuse_folder, write_file
     from cxrdiag.inference.paths import expand
     from cxrdiag.inference.predictor import Diagnosis, Failure
@@ -69,15 +68,7 @@ def predict(
     if csv_file is not None:
         refuse_folder(csv_file)  # before the work, not after it
     if heatmap is not None and not heatmap.is_dir():
-        is_meant_as_file = heatmap.suffix.lower() in IMAGE_SUFFIXES
-        if is_meant_as_file or heatmap.exists():
-            folder = heatmap.with_suffix("") if is_meant_as_file else Path("maps")
-            raise UsageError(
-                "--heatmap takes a folder, for one map of each X-ray",
-                path=heatmap,
-                hint=f"--heatmap {shlex.quote(str(folder))}",
-                code="not_a_folder",
-            )
+        _refuse_file(heatmap)
     predictor = cxrdiag.load(
         run, device, operating_point=operating_point, force=force, backend=backend
     )
@@ -101,6 +92,20 @@ def predict(
         _print_people(diagnoses, failures, model)
     if failures:
         raise typer.Exit(DataError.exit_code)
+
+
+def _refuse_file(heatmap: Path) -> None:
+    """Raise UsageError where it is a file, or is called as one that is to be."""
+    from cxrdiag.data.find import IMAGE_SUFFIXES
+
+    if heatmap.suffix.lower() in IMAGE_SUFFIXES or heatmap.exists():
+        folder = heatmap.parent / f"{heatmap.stem}-maps"
+        raise UsageError(
+            "--heatmap takes a folder, for one map of each X-ray",
+            path=heatmap,
+            hint=f"--heatmap {shlex.quote(str(folder))}",
+            code="not_a_folder",
+        )
 
 
 def _print_document(

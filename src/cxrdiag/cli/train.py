@@ -103,6 +103,10 @@ def train(
     config = load_recipe(
         recipe or ("finetune" if init in ("shipped", "imagenet") else "default"), overrides
     )
+    if run and run.exists() and not run.is_dir():
+        raise UsageError(
+            "a file, and not a folder", path=run, hint="name another --run", code="not_a_folder"
+        )
     if run and not resume and run.exists() and any(run.iterdir()):
         raise UsageError(
             "this folder holds something already",
@@ -136,8 +140,10 @@ def train(
                 message = f"saved; go on with: {_command('train --resume', run, data, same_device)}"
             else:
                 message = "interrupted before the first step was saved: nothing to resume"
-            err.print(message, soft_wrap=True)
-            raise typer.Exit(128 + signals.received) from None
+            try:
+                err.print(message, soft_wrap=True)
+            finally:  # who reads it may have heard the same signal, and be gone
+                raise typer.Exit(128 + signals.received) from None
     _show_result(run, data, json, seconds=time.perf_counter() - started)
 
 

@@ -79,9 +79,21 @@ def _looks_like_image(path: Path, inside: Path | None) -> bool:
     is_known = suffix in IMAGE_SUFFIXES
     if not (may_be_map or may_be_dicom) or (inside is not None and leads_out(path, inside)):
         return is_known
-    try:
-        with path.open("rb") as file:
-            head = file.read(132)
-    except OSError:  # said where it is read as an image
+    head = _head(path)
+    if head is None:  # said where it is read as an image
         return is_known
     return head[128:] == b"DICM" if may_be_dicom else _MARKED not in head
+
+
+def is_map(path: Path) -> bool:
+    """Whether the file is an activation map that `predict` drew."""
+    return _MARKED in (_head(path) or b"")
+
+
+def _head(path: Path) -> bytes | None:
+    """What a file begins with, as far as it takes to see a mark; None where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(132)
+    except OSError:
+        return None

@@ -19,7 +19,7 @@ from cxrdiag.errors import DataError
 from cxrdiag.inference.abstain import UNLIKE, why_not
 from cxrdiag.inference.backend import load_backend
 from cxrdiag.inference.heatmap import write_heatmap
-from cxrdiag.inference.paths import anonymous_name, heatmap_paths
+from cxrdiag.inference.paths import anonymous_heatmap_path, anonymous_name, heatmap_paths
 from cxrdiag.model.answers import check_finite
 from cxrdiag.model.info import DEFAULT_POINT, NOTICE
 from cxrdiag.model.probability import probability
@@ -126,7 +126,7 @@ class Predictor:
                     continue
                 names = list(pool.map(anonymous_name, some))
                 if heatmap_dir is not None:
-                    maps = [heatmap_dir / f"{name}.png" for name in names]
+                    maps = [anonymous_heatmap_path(name, heatmap_dir) for name in names]
                 results = self._diagnose_chunk(pool, some, maps)
                 yield from (
                     dataclasses.replace(result, file=name)
