@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -81,7 +82,8 @@ class _Answer(BaseHTTPRequestHandler):
             self.send_response(200)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
-            self.wfile.write(data[: len(data) - hub.cut])
+            with contextlib.suppress(ConnectionError):  # whoever asked went away
+                self.wfile.write(data[: len(data) - hub.cut])
         else:
             self.send_error(404)
 
