@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cxrdiag.data.find import find_images, is_map
@@ -47,24 +46,24 @@ def heatmap_paths(paths: Sequence[Path], folder: Path | None) -> list[Path | Non
     root = folder.resolve()
     # Some file systems tell no upper case from lower.
     taken = {str(path.resolve()).casefold() for path in paths}
-    used: Counter[str] = Counter()
+    left: dict[str, Iterator[Path]] = {}
     heatmaps: list[Path | None] = []
     for path in paths:
-        name = ""
-        while not name or str(root / name).casefold() in taken or not _is_free(folder / name):
-            used[path.stem] += 1
-            number = f"-{used[path.stem]}" if used[path.stem] > 1 else ""
-            name = f"{path.stem}{number}.png"
-        taken.add(str(root / name).casefold())
-        heatmaps.append(folder / name)
+        places = left.setdefault(path.stem, _free_places(path.stem, folder))
+        place = next(p for p in places if str(root / p.name).casefold() not in taken)
+        taken.add(str(root / place.name).casefold())
+        heatmaps.append(place)
     return heatmaps
 
 
 def anonymous_heatmap_path(name: str, folder: Path) -> Path:
     """As in `heatmap_paths`, for a file of that name; two of one content have one map."""
-    places = (folder / f"{name}{f'-{n}' if n > 1 else ''}.png" for n in itertools.count(1))
-    return next(place for place in places if _is_free(place))
+    return next(_free_places(name, folder))
 
 
-def _is_free(place: Path) -> bool:
-    return not os.path.lexists(place) or is_map(place)
+def _free_places(name: str, folder: Path) -> Iterator[Path]:
+    """`name.png`, `name-2.png`, ... where nothing is, or an earlier map."""
+    for number in itertools.count(1):
+        place = folder / (f"{name}-{number}.png" if number > 1 else f"{name}.png")
+        if not os.path.lexists(place) or is_map(place):
+            yield place

@@ -117,7 +117,7 @@ class Predictor:
         Where `anonymous`, files go by a hash of what is in them (`anonymous_name`).
         """
         paths = [Path(file) for file in files]
-        heatmaps = heatmap_paths(paths, heatmap_dir)
+        heatmaps = heatmap_paths(paths, None if anonymous else heatmap_dir)
         with ThreadPoolExecutor(n_cores()) as pool:
             for start in range(0, len(paths), _BATCH):
                 some, maps = paths[start : start + _BATCH], heatmaps[start : start + _BATCH]

@@ -33,7 +33,7 @@ class Reporter:
     step: Callable[[Step], None] = lambda step: None
     epoch: Callable[[Epoch], None] = lambda epoch: None
     pause: Callable[[], None] = lambda: None
-    """While weights are fetched, after each batch of training and of shifted validation, and now
-    and then before: the place to raise Stop."""
+    """While weights are fetched, and after each batch of training and of shifted validation, whose
+    copies are made first of all: the place to raise Stop."""
     note: Callable[[str], None] = lambda text: None
     """One line that the user should read."""

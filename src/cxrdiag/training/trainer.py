@@ -79,7 +79,6 @@ def _fit(
             code="bad_value",
         )
     start = load_start(recipe, reporter.pause)
-    reporter.pause()  # there is nothing to save yet
     job = _prepare(recipe, store, device, start, reporter)
     torch.manual_seed(recipe.training.seed)
     network = ResNet(recipe.model.arch, width=recipe.model.width)
