@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import hashlib
 import math
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -205,83 +203,6 @@ def test_only_bad_files(desk: Path, cxrdiag_command) -> None:
     assert outcome.err == "error: text.jpeg: not a JPEG, PNG, TIFF, WebP, BMP or DICOM file\n"
 
 
-def test_a_map_for_each_file_even_where_names_agree(
-    desk: Path, films: list[Path], cxrdiag_command
-) -> None:
-    names = ["a/x.png", "b/x.png", "b/x-2.png", "c/X.jpeg", "c/y.jpeg"]
-    for name, film in zip(names, films, strict=False):
-        (desk / name).parent.mkdir(exist_ok=True)
-        Image.open(film).save(desk / name)
-    document = cxrdiag_command("predict", *names, "--heatmap", "maps", "--json").document
-    maps = [d["heatmap"] for d in document["diagnoses"]]
-    assert len({name.casefold() for name in maps}) == len(names)
-    assert set(maps) == {f"maps/{path.name}" for path in (desk / "maps").iterdir()}
-    assert (maps[0], maps[-1]) == ("maps/x.png", "maps/y.png")
-    for name in maps:
-        with Image.open(desk / name) as picture:
-            assert (picture.format, picture.mode) == ("PNG", "RGB")
-
-
-def test_a_map_is_no_film(desk: Path, films: list[Path], cxrdiag_command) -> None:
-    (desk / "films").mkdir()
-    film = Path(shutil.copy(films[0], desk / "films" / "film.png"))
-    for _ in range(2):
-        outcome = cxrdiag_command("predict", "films", "--heatmap", "films", "--json")
-        assert (outcome.code, len(outcome.document["diagnoses"])) == (0, 1)
-        assert sorted((desk / "films").iterdir()) == [desk / "films/film-2.png", film]
-    map_ = desk / "films" / "film-2.png"
-    outcome = cxrdiag_command("predict", map_, "--force", "--json")
-    (error,) = outcome.document["errors"]
-    assert (outcome.code, error["file"], error["code"]) == (
-        3,
-        str(map_),
-        "not_a_radiograph",
-    )
-
-
-@pytest.mark.parametrize("how", [(), ("--anonymous",)])
-def test_no_map_takes_the_place_of_a_film_that_was_not_named(
-    desk: Path, films: list[Path], cxrdiag_command, how: tuple[str, ...]
-) -> None:
-    (desk / "films").mkdir()
-    names = ["a", "a-2", hashlib.sha256(films[0].read_bytes()).hexdigest()[:16]]
-    others = [Path(shutil.copy(films[0], desk / "films" / f"{name}.png")) for name in names]
-    film = Path(shutil.copy(films[0], desk / "a.png"))
-    before = {path: path.read_bytes() for path in others}
-    for _ in range(2):
-        assert cxrdiag_command("predict", film, "--heatmap", "films", *how).code == 0
-        assert {path: path.read_bytes() for path in others} == before
-        assert len(list((desk / "films").iterdir())) == len(others) + 1
-
-
-def test_maps_go_into_a_folder_and_not_into_a_file(
-    desk: Path, films: list[Path], cxrdiag_command
-) -> None:
-    outcome = cxrdiag_command("predict", films[0], "--heatmap", "maps/a film.png")
-    assert (outcome.code, outcome.out) == (2, "")
-    assert "--heatmap takes a folder" in outcome.err
-    assert "--heatmap 'maps/a film-maps'" in outcome.err
-    assert not (desk / "maps").exists()
-    (desk / "file").touch()
-    assert "--heatmap file-maps" in cxrdiag_command("predict", films[0], "--heatmap", "file").err
-    (desk / "odd.png").mkdir()
-    assert cxrdiag_command("predict", films[0], "--heatmap", "odd.png").code == 0
-
-
-def test_maps_beside_the_films_leave_the_films_alone(
-    desk: Path, films: list[Path], cxrdiag_command
-) -> None:
-    (desk / "films").mkdir()
-    for film, name in zip(films, ("x.png", "x-2.png", "y.jpeg"), strict=False):
-        Image.open(film).save(desk / "films" / name)
-    before = {path: path.read_bytes() for path in (desk / "films").iterdir()}
-    document = cxrdiag_command("predict", "films", "--heatmap", "films", "--json").document
-    assert {path: path.read_bytes() for path in before} == before
-    maps = {desk / d["heatmap"] for d in document["diagnoses"]}
-    assert maps == set((desk / "films").iterdir()) - set(before)
-    assert len(maps) == 3
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="file names are text there")
 def test_a_name_that_is_no_text(desk: Path, films: list[Path], cxrdiag_command) -> None:
     name = os.fsdecode(b"\xff\xfe.jpeg")
@@ -405,10 +326,3 @@ def test_a_csv_does_not_take_the_place_of_anything(
         assert (desk / target).exists() == existed
         if existed:
             assert (desk / target).read_bytes() == before
-
-
-def test_a_map_of_a_film_with_a_long_name(desk: Path, films: list[Path], cxrdiag_command) -> None:
-    name = "x" * 245 + ".jpeg"
-    (desk / name).write_bytes(films[0].read_bytes())
-    (found,) = cxrdiag_command("predict", name, "--heatmap", "m", "--json").document["diagnoses"]
-    assert (desk / found["heatmap"]).is_file()
