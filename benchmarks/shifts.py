@@ -16,7 +16,7 @@ Reads the validation split. `--native` names a store of files that nobody has re
 the width over the height of training and validation films is set against the label by itself.
 Writes benchmarks/results/shifts.json, and prints a table.
 
-Shapes: N films of the split, B batch, S side of a stored square.
+Shapes: N films of the split, M shifted copies of them, B batch, S side of a stored square.
 """
 
 import argparse
@@ -27,9 +27,10 @@ import numpy as np
 import torch
 from provenance import provenance
 from sklearn.metrics import roc_auc_score
+from torch.nn import functional as F
 
 from cxrdiag.data.batches import Split
-from cxrdiag.data.shifts import SHIFTS, Shift
+from cxrdiag.data.shifts import SHIFTS, Shift, draw_ways, shift_films
 from cxrdiag.data.store import Store, open_store
 from cxrdiag.model.checkpoint import load_model
 from cxrdiag.model.classifier import Classifier
@@ -38,6 +39,8 @@ from cxrdiag.runs import find_model
 from cxrdiag.training.environment import describe_environment
 
 RESULTS = Path(__file__).parent / "results" / "shifts.json"
+N_COPIES = 3
+"""As many as shifted validation has of each film."""
 
 
 def main() -> None:
@@ -111,6 +114,12 @@ def measure(classifier: Classifier, val: Split) -> dict:
         result[kind]["sensitivity"] = with_mean(
             {name: float(called_N[targets_N == 1].mean()) for name, called_N in called.items()}
         )
+    cut_NSS, is_normal_N = images_NSS.clone(), torch.from_numpy(targets_N == 0)
+    cut_NSS[is_normal_N] = four_fifths(images_NSS[is_normal_N])
+    result["copies"] = {
+        "as they are": of_copies(classifier, images_NSS, targets_N),
+        "normal films cut": of_copies(classifier, cut_NSS, targets_N),
+    }
     return result
 
 
@@ -125,6 +134,33 @@ def shifted_logits(classifier: Classifier, images_NSS: torch.Tensor, shift: Shif
     return np.concatenate([classifier.logits(part) for part in parts])
 
 
+def four_fifths(images_BSS: torch.Tensor) -> torch.Tensor:
+    """Films cut to four fifths of their height, as squares."""
+    side = images_BSS.shape[-1]
+    kept = images_BSS[:, None, round(0.1 * side) : round(0.9 * side)].float()
+    stretched = F.interpolate(kept, (side, side), mode="bilinear", align_corners=False)
+    return stretched[:, 0].round().to(torch.uint8)
+
+
+def of_copies(classifier: Classifier, images_NSS: torch.Tensor, targets_N: np.ndarray) -> dict:
+    """AUROC of all shifted copies together, and what of them is called rightly."""
+    ways_NCK = draw_ways(len(targets_N), N_COPIES)
+    logits_M = np.concatenate(
+        [
+            classifier.logits(shift_films(images_NSS[part], ways_NCK[part.numpy(), copy]))
+            for copy in range(N_COPIES)
+            for part in torch.arange(len(targets_N)).split(128)
+        ]
+    )
+    targets_M = np.tile(targets_N, N_COPIES)
+    called_M = probability(logits_M) >= classifier.info.threshold
+    return {
+        "auroc": float(roc_auc_score(targets_M, logits_M)),
+        "specificity": float(1 - called_M[targets_M == 0].mean()),
+        "sensitivity": float(called_M[targets_M == 1].mean()),
+    }
+
+
 def show(name: str, result: dict) -> None:
     """One run as a table."""
     print(f"\n{name}: AUROC {result['auroc']:.4f}")
@@ -134,6 +170,9 @@ def show(name: str, result: dict) -> None:
         for shift in result[kind]["all"]:
             values = (result[kind][w][shift] for w in which)
             print(f"{shift:26s}" + "".join(f"{value:12.4f}" for value in values))
+    for name, values in result["copies"].items():
+        shown = ", ".join(f"{what} {value:.4f}" for what, value in values.items())
+        print(f"all copies, {name}: {shown}")
 
 
 if __name__ == "__main__":
