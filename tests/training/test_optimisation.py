@@ -19,6 +19,7 @@ from cxrdiag.training.muon import Muon
 from cxrdiag.training.optimisation import (
     build_optimizer,
     class_weights,
+    inconsistency,
     learning_rate,
     loss_function,
     update_average,
@@ -98,6 +99,11 @@ def test_label_smoothing_by_hand() -> None:
     # The weight is the class's, though the target is no longer whole.
     heavy = torch.tensor([1.0, 3.0])
     assert float(loss_function(logit, target, heavy, 0.2)) == pytest.approx(3 * entropy, rel=1e-5)
+
+
+def test_inconsistency_by_hand() -> None:
+    logits_BV = torch.tensor([[1.0, 3.0], [0.5, 0.5], [-1.0, 0.0]])
+    assert float(inconsistency(logits_BV)) == pytest.approx((4 + 0 + 1) / 3)
 
 
 def test_the_loss_of_extreme_logits_is_finite() -> None:

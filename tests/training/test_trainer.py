@@ -59,12 +59,18 @@ SGD = dataclasses.replace(
         epochs=N_EPOCHS, batch_size=20, optimizer="sgd", lr=0.02, precision="fp32"
     ),
 )
-RECIPES = {"adamw": ADAMW, "sgd": SGD}
 
 
 def _change(recipe: Recipe, **training: object) -> Recipe:
     changed = dataclasses.replace(recipe.training, **training)  # type: ignore[arg-type]
     return dataclasses.replace(recipe, training=changed)
+
+
+RECIPES = {
+    "adamw": ADAMW,
+    "sgd": SGD,
+    "two views": _change(ADAMW, optimizer="muon", consistency=0.1),
+}
 
 
 @pytest.fixture(scope="module")
@@ -260,6 +266,7 @@ def _stop_after_epoch_2(row: Epoch) -> None:
     [
         ("adamw", Reporter(step=_stop_in_epoch_2), 1),
         ("sgd", Reporter(epoch=_stop_after_epoch_2), 2),
+        ("two views", Reporter(step=_stop_in_epoch_2), 1),
     ],
 )
 def test_a_stopped_and_resumed_training_ends_with_the_weights_of_one_never_stopped(
@@ -456,6 +463,32 @@ def test_epochs_are_scored_in_the_number_format_of_the_training(
     with torch.autocast("cpu", torch.bfloat16):
         assert written == pytest.approx(validation.scores(classifier).loss, rel=1e-5)
     assert written != pytest.approx(validation.scores(classifier).loss, rel=1e-5)
+
+
+def test_the_difference_of_two_views_adds_to_the_loss_in_proportion(
+    store: Store, tmp_path: Path
+) -> None:
+    losses = []
+    for consistency in (1e-9, 1.0, 3.0):
+        run = tmp_path / str(consistency)
+        fit(_change(ADAMW, consistency=consistency, epochs=1, lr=0.0), store, run, device=CPU)
+        losses.append(float(_history(run)[0]["train_loss"]))
+    none, once, thrice = losses
+    assert once - none > 0.01
+    assert thrice - none == pytest.approx(3 * (once - none), rel=1e-4)
+
+
+def test_views_that_are_alike_change_nothing_but_the_time(store: Store, tmp_path: Path) -> None:
+    # Twice the same images have the same mean gradient, and no difference.
+    plain = dataclasses.replace(ADAMW, augment=AugmentConfig())
+    for name, consistency in (("once", 0.0), ("twice", 5.0)):
+        recipe = _change(plain, optimizer="sgd", consistency=consistency)
+        fit(recipe, store, tmp_path / name, device=CPU)
+    for column in ("train_loss", "val_loss"):
+        once, twice = (
+            [float(row[column]) for row in _history(tmp_path / name)] for name in ("once", "twice")
+        )
+        assert once == pytest.approx(twice, rel=1e-2 if column == "val_loss" else 1e-4)
 
 
 def test_the_mirror_image_has_a_say_in_the_threshold_and_the_model_but_not_in_the_epochs(

@@ -49,6 +49,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "training.weight_decay": (0, 1000),
     "training.warmup": (0, 1),
     "training.label_smoothing": (0, 1),
+    "training.consistency": (0, 1000),
     "training.clip_norm": (0, 1e9),
     "training.ema_decay": (0, 1),
     "training.patience": (0, 100_000),
@@ -107,6 +108,9 @@ class TrainingConfig:
     """Fraction of all steps over which the rate rises linearly from zero."""
     label_smoothing: float = 0.0
     """Targets become s/2 and 1 - s/2."""
+    consistency: float = 0.0
+    """Above 0, a batch has each image twice, augmented in two ways, and this times the squared
+    difference of their logits is added to the loss. An epoch takes twice as long."""
     balance: bool = True
     """Weight the loss so that both classes count the same."""
     clip_norm: float = 0.0

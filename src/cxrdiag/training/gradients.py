@@ -1,6 +1,6 @@
 """The gradients of one batch, in as many parts as the memory of the device needs.
 
-Shapes: B batch, R side of the network's input.
+Shapes: B batch.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ class Gradients:
         network: nn.Module,
         logits: Callable[[Tensor], Tensor],
         loss: Callable[[Tensor, Tensor], Tensor],
-        x_B1RR: Tensor,
+        images_B: Tensor,
         targets_B: Tensor,
     ) -> tuple[float, Tensor]:
-        """Set the gradients of `network`. Returns the mean loss, and the logits (B,) it is of.
+        """Set the gradients of `network`. Returns the mean loss, and the logits (B, ...) it is of.
 
-        `loss` is a mean over images. Where the loss is not finite the gradients are none to use.
+        `images_B` is (B, ...): whatever `logits` takes. `loss` is a mean over images. Where the loss is not finite the gradients are none to use.
         Raises TrainingError `out_of_memory` where two or three images at a time are too much.
         """
 
@@ -55,7 +55,7 @@ class Gradients:
             total, found = 0.0, []
             # Of one image batch norm learns nothing.
             n = max(1, min(self._parts, len(targets_B) // 2))
-            cut = zip(x_B1RR.tensor_split(n), targets_B.tensor_split(n), strict=True)
+            cut = zip(images_B.tensor_split(n), targets_B.tensor_split(n), strict=True)
             for x, targets in cut:
                 part_logits = logits(x)
                 part_loss = loss(part_logits, targets) * (len(targets) / len(targets_B))

@@ -1,4 +1,7 @@
-"""Optimizer, learning rate, loss and weight average: what a step needs, each a few lines."""
+"""Optimizer, learning rate, loss and weight average: what a step needs, each a few lines.
+
+Shapes: N images of a split, B batch, V views of each of its images.
+"""
 
 from __future__ import annotations
 
@@ -54,6 +57,16 @@ def loss_function(
     soft = targets_B * (1 - smoothing) + smoothing / 2
     weight = weights_2[targets_B.long()]
     return F.binary_cross_entropy_with_logits(logits_B, soft, weight=weight)
+
+
+def inconsistency(logits_BV: Tensor) -> Tensor:
+    """Mean squared difference of the logits of two views of an image, V = 2.
+
+    Cross-entropy is content with two views that lie far apart on the right side. What a film's
+    framing does to its logit then moves films from elsewhere across the threshold.
+    """
+    first_B, second_B = logits_BV.unbind(1)
+    return F.mse_loss(first_B, second_B)
 
 
 @torch.no_grad()
