@@ -1,7 +1,7 @@
 """One pass over the training images, step by step, and the validation that ends it.
 
-Shapes: B batch, V views of each of its images, N images of a split, S side of a stored square,
-R side of the network's input.
+Shapes: B batch, V views of each of its images, M = B * V of them together, N images of a split,
+S side of a stored square, R side of the network's input.
 """
 
 from __future__ import annotations
@@ -23,7 +23,12 @@ from cxrdiag.model.info import ModelInfo
 from cxrdiag.training.config import Recipe
 from cxrdiag.training.gradients import Gradients
 from cxrdiag.training.history import Epoch
-from cxrdiag.training.optimisation import inconsistency, learning_rate, loss_function, update_average
+from cxrdiag.training.optimisation import (
+    inconsistency,
+    learning_rate,
+    loss_function,
+    update_average,
+)
 from cxrdiag.training.reporter import Reporter, Step
 from cxrdiag.training.state import Progress, State
 from cxrdiag.training.validation import Validation, non_finite
@@ -94,16 +99,14 @@ def _train_epoch(job: Job, state: State) -> None:
     n_views = 2 if config.consistency else 1
 
     def logits(x_BVRR: Tensor) -> Tensor:
-        x_N1RR = x_BVRR.flatten(0, 1)[:, None]  # N = B * V
+        x_M1RR = x_BVRR.flatten(0, 1)[:, None]
         with autocast(device, config.precision):
-            out_N1: Tensor = state.network(normalise(x_N1RR, job.info.mean, job.info.std))
-        return out_N1.float().view(-1, n_views)
+            out_M1: Tensor = state.network(normalise(x_M1RR, job.info.mean, job.info.std))
+        return out_M1.float().view(-1, n_views)
 
     def loss(logits_BV: Tensor, targets_B: Tensor) -> Tensor:
-        targets_N = targets_B.repeat_interleave(n_views)
-        value = loss_function(
-            logits_BV.flatten(), targets_N, job.weights_2, config.label_smoothing
-        )
+        targets_M = targets_B.repeat_interleave(n_views)
+        value = loss_function(logits_BV.flatten(), targets_M, job.weights_2, config.label_smoothing)
         return value + config.consistency * inconsistency(logits_BV) if n_views > 1 else value
 
     for chosen_B in cut(order_N, config.batch_size)[progress.steps :]:
@@ -112,10 +115,10 @@ def _train_epoch(job: Job, state: State) -> None:
         done = (epoch - 1) * job.n_steps + progress.steps
         for group in state.optimizer.param_groups:
             group["lr"] = job.learning_rate(done)
-        x_N1RR = resize(images_BSS, side).repeat_interleave(n_views, 0)
-        targets_N = targets_B.repeat_interleave(n_views)
-        x_N1RR = augment(x_N1RR, job.recipe.augment, state.generator, targets_N)
-        x_BVRR = x_N1RR.view(-1, n_views, side, side)
+        x_M1RR = resize(images_BSS, side).repeat_interleave(n_views, 0)
+        targets_M = targets_B.repeat_interleave(n_views)
+        x_M1RR = augment(x_M1RR, job.recipe.augment, state.generator, targets_M)
+        x_BVRR = x_M1RR.view(-1, n_views, side, side)
         value, logits_BV = job.gradients.compute(state.network, logits, loss, x_BVRR, targets_B)
         if not math.isfinite(value):
             where = f"the loss is {value} at epoch {epoch}, step {progress.steps + 1}"
