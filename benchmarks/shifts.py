@@ -27,20 +27,20 @@ import numpy as np
 import torch
 from provenance import provenance
 from sklearn.metrics import roc_auc_score
-from torch.nn import functional as F
 
 from cxrdiag.data.batches import Split
-from cxrdiag.data.shifts import SHIFTS, Shift, draw_ways, shift_films
+from cxrdiag.data.shifts import SHIFTS, Shift, draw_ways, shift_films, view
 from cxrdiag.data.store import Store, open_store
 from cxrdiag.model.checkpoint import load_model
 from cxrdiag.model.classifier import Classifier
 from cxrdiag.model.probability import probability
 from cxrdiag.runs import find_model
 from cxrdiag.training.environment import describe_environment
+from cxrdiag.training.validation import N_COPIES
 
 RESULTS = Path(__file__).parent / "results" / "shifts.json"
-N_COPIES = 3
-"""As many as shifted validation has of each film."""
+FOUR_FIFTHS = view(1.0, 0.8)
+"""Of a film's height."""
 
 
 def main() -> None:
@@ -115,7 +115,7 @@ def measure(classifier: Classifier, val: Split) -> dict:
             {name: float(called_N[targets_N == 1].mean()) for name, called_N in called.items()}
         )
     cut_NSS, is_normal_N = images_NSS.clone(), torch.from_numpy(targets_N == 0)
-    cut_NSS[is_normal_N] = four_fifths(images_NSS[is_normal_N])
+    cut_NSS[is_normal_N] = FOUR_FIFTHS(images_NSS[is_normal_N][:, None])[:, 0]
     result["copies"] = {
         "as they are": of_copies(classifier, images_NSS, targets_N),
         "normal films cut": of_copies(classifier, cut_NSS, targets_N),
@@ -132,14 +132,6 @@ def shifted_logits(classifier: Classifier, images_NSS: torch.Tensor, shift: Shif
     """Logits (N,) of stored squares after a shift."""
     parts = (shift(images_BSS[:, None])[:, 0] for images_BSS in images_NSS.split(128))
     return np.concatenate([classifier.logits(part) for part in parts])
-
-
-def four_fifths(images_BSS: torch.Tensor) -> torch.Tensor:
-    """Films cut to four fifths of their height, as squares."""
-    side = images_BSS.shape[-1]
-    kept = images_BSS[:, None, round(0.1 * side) : round(0.9 * side)].float()
-    stretched = F.interpolate(kept, (side, side), mode="bilinear", align_corners=False)
-    return stretched[:, 0].round().to(torch.uint8)
 
 
 def of_copies(classifier: Classifier, images_NSS: torch.Tensor, targets_N: np.ndarray) -> dict:

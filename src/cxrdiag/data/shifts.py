@@ -72,7 +72,7 @@ def _by_pillow(x: Tensor, change: Callable[[Image.Image], Image.Image]) -> Tenso
     return torch.from_numpy(np.stack(changed))[:, None]
 
 
-def _view(width: float, height: float, right: float = 0, down: float = 0) -> Shift:
+def view(width: float, height: float, right: float = 0, down: float = 0) -> Shift:
     """A window, its sides and its centre's offset in sides of the film, as a square; else black."""
 
     def shift(x: Tensor) -> Tensor:
@@ -107,12 +107,12 @@ def _border(x: Tensor) -> Tensor:
 
 SHIFTS: dict[str, dict[str, Shift]] = {
     "framing": {
-        "nearer": _view(0.85, 0.85),
-        "farther": _view(1.15, 1.15),
-        "upper left": _view(0.85, 0.85, -0.07, -0.07),
-        "lower right": _view(0.85, 0.85, 0.07, 0.07),
-        "cut in height": _view(1.0, 0.75),
-        "cut in width": _view(0.75, 1.0),
+        "nearer": view(0.85, 0.85),
+        "farther": view(1.15, 1.15),
+        "upper left": view(0.85, 0.85, -0.07, -0.07),
+        "lower right": view(0.85, 0.85, 0.07, 0.07),
+        "cut in height": view(1.0, 0.75),
+        "cut in width": view(0.75, 1.0),
         "border": _border,
     },
     "exposure": {

@@ -104,9 +104,8 @@ def _train_epoch(job: Job, state: State) -> None:
             out_M1: Tensor = state.network(normalise(x_M1RR, job.info.mean, job.info.std))
         return out_M1.float().view(-1, n_views)
 
-    def loss(logits_BV: Tensor, targets_B: Tensor) -> Tensor:
-        targets_M = targets_B.repeat_interleave(n_views)
-        value = loss_function(logits_BV.flatten(), targets_M, job.weights_2, config.label_smoothing)
+    def loss(logits_BV: Tensor, targets_BV: Tensor) -> Tensor:
+        value = loss_function(logits_BV, targets_BV, job.weights_2, config.label_smoothing)
         return value + config.consistency * inconsistency(logits_BV) if n_views > 1 else value
 
     for chosen_B in cut(order_N, config.batch_size)[progress.steps :]:
@@ -116,10 +115,10 @@ def _train_epoch(job: Job, state: State) -> None:
         for group in state.optimizer.param_groups:
             group["lr"] = job.learning_rate(done)
         x_M1RR = resize(images_BSS, side).repeat_interleave(n_views, 0)
-        targets_M = targets_B.repeat_interleave(n_views)
-        x_M1RR = augment(x_M1RR, job.recipe.augment, state.generator, targets_M)
+        targets_BV = targets_B[:, None].expand(-1, n_views)
+        x_M1RR = augment(x_M1RR, job.recipe.augment, state.generator, targets_BV.flatten())
         x_BVRR = x_M1RR.view(-1, n_views, side, side)
-        value, logits_BV = job.gradients.compute(state.network, logits, loss, x_BVRR, targets_B)
+        value, logits_BV = job.gradients.compute(state.network, logits, loss, x_BVRR, targets_BV)
         if not math.isfinite(value):
             where = f"the loss is {value} at epoch {epoch}, step {progress.steps + 1}"
             raise non_finite(f"{where}, of the images {', '.join(job.train.names(chosen_B))}")

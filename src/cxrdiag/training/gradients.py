@@ -46,9 +46,9 @@ class Gradients:
     ) -> tuple[float, Tensor]:
         """Set the gradients of `network`. Returns the mean loss, and the logits (B, ...) it is of.
 
-        `images_B` is (B, ...), whatever `logits` takes; `loss` is a mean over images. Where the
-        loss is not finite the gradients are none to use. Raises TrainingError `out_of_memory` where
-        two or three images at a time are too much.
+        `images_B` and `targets_B` are (B, ...), whatever `logits` and `loss` take; `loss` is a mean
+        over images. Where it is not finite the gradients are none to use. Raises TrainingError
+        `out_of_memory` where two or three images at a time are too much.
         """
 
         def in_parts() -> tuple[float, Tensor]:  # a function, which lets go of what it held

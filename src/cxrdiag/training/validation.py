@@ -26,7 +26,8 @@ from cxrdiag.model.classifier import Classifier
 from cxrdiag.model.info import ModelInfo
 from cxrdiag.training.optimisation import class_weights, loss_function
 
-_COPIES = 3
+N_COPIES = 3
+"""Shifted ones, of each film."""
 _MOST = 2000
 """Films of either class that are shifted, at most: their copies are held in memory. CoronaHack has
 522 of both."""
@@ -68,9 +69,9 @@ class Validation:
         thinned = [rows[:: max(1, -(-len(rows) // _MOST))] for rows in per_class]
         chosen_M = np.sort(np.concatenate(thinned))
         self._targets_M = self._targets_N[chosen_M]
-        ways_MCK = draw_ways(len(chosen_M), _COPIES)
+        ways_MCK = draw_ways(len(chosen_M), N_COPIES)
         # Rounded to a quarter of the memory of float pixels, in the host's: C * M * R * R bytes.
-        shape = (_COPIES, len(chosen_M), resolution, resolution)
+        shape = (N_COPIES, len(chosen_M), resolution, resolution)
         self._shifted_CMRR = torch.empty(shape, dtype=torch.uint8)
         for part in torch.arange(len(chosen_M)).split(_BATCH):
             images_BSS = val.images(torch.from_numpy(chosen_M)[part]).cpu()
@@ -93,7 +94,7 @@ class Validation:
             accuracy=float(((plain_N > 0) == (self._targets_N > 0)).mean()),
             auroc=float(roc_auc_score(self._targets_N, plain_N)),
             shifted_auroc=float(
-                roc_auc_score(np.tile(self._targets_M, _COPIES), shifted_CM.ravel())
+                roc_auc_score(np.tile(self._targets_M, N_COPIES), shifted_CM.ravel())
             ),
         )
 
@@ -107,7 +108,7 @@ class Validation:
         shifted_CM = self._shifted_logits(classifier)
         if not np.isfinite(shifted_CM).all():
             raise non_finite("a logit of the weights in half precision is not finite")
-        info, truth_CM = classifier.info, np.tile(self._targets_M > 0, _COPIES)
+        info, truth_CM = classifier.info, np.tile(self._targets_M > 0, N_COPIES)
         temperature = fit_temperature(shifted_CM.ravel(), truth_CM, info.prevalence)
         points = choose_operating_points(shifted_CM, self._targets_M, temperature)
         return dataclasses.replace(
