@@ -27,7 +27,7 @@ from pathlib import Path
 from provenance import provenance
 
 from cxrdiag.runs import discard, is_finished, is_interrupted
-from cxrdiag.training.config import load_recipe
+from cxrdiag.training.recipe import load_recipe
 
 RESULTS = Path(__file__).parent / "results" / "accuracy.json"
 LEDGER = Path(__file__).parent / "test_ledger.csv"

@@ -19,7 +19,7 @@ from cxrdiag.data.phantom.dataset import render
 from cxrdiag.data.resample import resize
 from cxrdiag.model.overlay import overlay
 from cxrdiag.model.probability import probability
-from cxrdiag.training.config import load_recipe
+from cxrdiag.training.recipe import load_recipe
 
 SIDE, GAP, TITLE, COLUMNS = 224, 6, 24, 5
 FINDINGS = ("normal", "consolidation", "interstitial", "diffuse", "normal")

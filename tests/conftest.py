@@ -28,7 +28,7 @@ from cxrdiag.data.phantom.dataset import IMAGES, write_coronahack
 from cxrdiag.data.prepare import prepare
 from cxrdiag.data.store import Store
 from cxrdiag.evaluation import intervals
-from cxrdiag.training.config import load_recipe
+from cxrdiag.training.recipe import load_recipe
 from cxrdiag.training.trainer import fit
 
 _LONG = ("test_reliability.py", "test_main_job.py", "test_dicom.py", "test_real_data.py")

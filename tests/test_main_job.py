@@ -19,7 +19,7 @@ from PIL import Image
 
 import cxrdiag
 from cxrdiag.data.phantom.dataset import IMAGES
-from cxrdiag.training.config import load_recipe
+from cxrdiag.training.recipe import load_recipe
 
 CXRDIAG = [sys.executable, "-m", "cxrdiag"]
 RUN = Path("runs/smoke-1")

@@ -23,7 +23,7 @@ from cxrdiag.model.onnx import load_onnx
 from cxrdiag.model.probability import probability
 from cxrdiag.model.weights import read_weights
 from cxrdiag.runs import GRAPH, SHIPPED_FOLDER
-from cxrdiag.training.config import load_recipe
+from cxrdiag.training.recipe import load_recipe
 from cxrdiag.training.start import load_start
 
 ROOT = Path(__file__).parents[1]

@@ -16,9 +16,9 @@ from cxrdiag.model.detector import Detector
 from cxrdiag.model.device import to_device
 from cxrdiag.model.info import DEFAULT_POINT, UNCERTAIN, ModelInfo, OperatingPoint
 from cxrdiag.model.resnet import ResNet
-from cxrdiag.training.config import load_recipe
 from cxrdiag.training.history import Epoch, write_history
 from cxrdiag.training.optimisation import build_optimizer
+from cxrdiag.training.recipe import load_recipe
 from cxrdiag.training.state import Progress, State
 
 CPU = torch.device("cpu")

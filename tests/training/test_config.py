@@ -12,15 +12,8 @@ from hypothesis import strategies as st
 
 from cxrdiag.data.augment import AugmentConfig
 from cxrdiag.errors import UsageError
-from cxrdiag.training.config import (
-    RECIPES,
-    DataConfig,
-    ModelConfig,
-    Recipe,
-    TrainingConfig,
-    dump_recipe,
-    load_recipe,
-)
+from cxrdiag.training.config import DataConfig, ModelConfig, Recipe, TrainingConfig
+from cxrdiag.training.recipe import RECIPES, dump_recipe, load_recipe
 
 
 def _refused(name_or_file: str, *overrides: str) -> UsageError:

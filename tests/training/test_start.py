@@ -19,7 +19,8 @@ from cxrdiag.errors import ModelError, UsageError
 from cxrdiag.model.checkpoint import load_model
 from cxrdiag.model.resnet import ResNet
 from cxrdiag.training import start as start_module
-from cxrdiag.training.config import Recipe, load_recipe
+from cxrdiag.training.config import Recipe
+from cxrdiag.training.recipe import load_recipe
 from cxrdiag.training.reporter import Stop
 from cxrdiag.training.start import load_start
 from cxrdiag.training.trainer import fit

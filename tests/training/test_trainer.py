@@ -27,8 +27,9 @@ from cxrdiag.data.store import COLUMNS, Store, open_store
 from cxrdiag.errors import DataError, ModelError, TrainingError
 from cxrdiag.model.checkpoint import load_model
 from cxrdiag.model.probability import probability
-from cxrdiag.training.config import DataConfig, ModelConfig, Recipe, TrainingConfig, load_recipe
+from cxrdiag.training.config import DataConfig, ModelConfig, Recipe, TrainingConfig
 from cxrdiag.training.history import Epoch
+from cxrdiag.training.recipe import load_recipe
 from cxrdiag.training.reporter import Reporter, Step
 from cxrdiag.training.trainer import fit
 from cxrdiag.training.validation import Validation

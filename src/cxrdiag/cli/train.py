@@ -74,7 +74,7 @@ def train(
     from cxrdiag.cli.console import err
     from cxrdiag.data.store import open_store
     from cxrdiag.model.device import choose_device
-    from cxrdiag.training.config import load_recipe
+    from cxrdiag.training.recipe import load_recipe
     from cxrdiag.training.reporter import Stop
     from cxrdiag.training.trainer import fit
 

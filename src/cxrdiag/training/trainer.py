@@ -21,7 +21,7 @@ from cxrdiag.model.device import number_format, to_device
 from cxrdiag.model.info import ModelInfo, is_too_large
 from cxrdiag.model.resnet import ResNet
 from cxrdiag.runs import RESUME, discard, is_finished, is_interrupted
-from cxrdiag.training.config import Recipe, dump_recipe
+from cxrdiag.training.config import Recipe
 from cxrdiag.training.detector import fit_detector
 from cxrdiag.training.environment import describe_environment
 from cxrdiag.training.epoch import Job, run_epoch
@@ -29,6 +29,7 @@ from cxrdiag.training.gradients import Gradients, is_out_of_memory, out_of_memor
 from cxrdiag.training.history import Epoch, draw_curves, write_history
 from cxrdiag.training.memory import kept_memory
 from cxrdiag.training.optimisation import build_optimizer, class_weights
+from cxrdiag.training.recipe import dump_recipe
 from cxrdiag.training.reporter import Reporter, Stop
 from cxrdiag.training.resume import check_resume
 from cxrdiag.training.start import Start, load_start
