@@ -27,6 +27,7 @@ from cxrdiag.model.graph import build_graph
 from cxrdiag.model.weights import read_weights
 from cxrdiag.runs import GRAPH
 from cxrdiag.training.detector import fit_detector
+from cxrdiag.training.recipe import load_recipe
 from cxrdiag.training.validation import Validation
 
 RECIPE, SEED = "best", 0
@@ -65,7 +66,8 @@ def refit(store: Path, run: Path) -> None:
     """Write the network in the package into a new run, with what is fitted to it after training."""
     classifier = load_model(PACKAGE, CPU)
     train, val = (Split(open_store(store), name, CPU) for name in ("train", "val"))
-    validation = Validation(val, classifier.info.resolution)
+    cut = load_recipe(RECIPE).augment.normal_cut
+    validation = Validation(val, classifier.info.resolution, cut)
     info = validation.calibrate(classifier)
     detector = fit_detector(classifier, train, validation)
     run.mkdir(parents=True)

@@ -202,7 +202,7 @@ def test_the_model_is_the_one_of_the_best_epoch_and_reads_as_validated(
     assert float(row["val_accuracy"]) == pytest.approx(((logits > 0) == targets).mean(), abs=1e-5)
 
     # Epoch and threshold are those of shifted validation.
-    validation = Validation(val, 32)
+    validation = Validation(val, 32, RECIPES[name].augment.normal_cut)
     shifted_auroc = validation.scores(classifier).shifted_auroc
     assert float(row["shifted_auroc"]) == pytest.approx(shifted_auroc, abs=0.02)
     aurocs = [float(row["shifted_auroc"]) for row in _history(runs[name])]
@@ -508,7 +508,7 @@ def test_the_mirror_image_has_a_say_in_the_threshold_and_the_model_but_not_in_th
     assert (both.info.mirror, one.info.mirror) == (True, False)
     val = Split(store, "val", CPU)
     assert np.abs(both.split_logits(val) - one.split_logits(val)).max() > 1e-4
-    validation = Validation(val, 32)
+    validation = Validation(val, 32, ADAMW.augment.normal_cut)
     assert both.info.threshold == pytest.approx(validation.calibrate(both).threshold, abs=1e-6)
 
 

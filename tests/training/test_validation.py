@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from numpy.typing import NDArray
 from scipy.special import expit, logit
 from sklearn.metrics import log_loss, roc_auc_score
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from cxrdiag.data.batches import Split
 from cxrdiag.data.resample import resize
@@ -44,6 +46,10 @@ def val() -> Split:
     targets = rng.random(N) < 0.7
     images = rng.integers(60, 160, (N, 64, 64)) + 0.0
     images[:, :, :32] += rng.normal(np.where(targets, 12, -12), 10)[:, None, None]
+    return _split(images, targets)
+
+
+def _split(images: NDArray[np.floating], targets: NDArray[np.bool_]) -> Split:
     rows = [
         (f"{i}.png", "Pneumonia" if t else "Normal", "val", f"p{i}", "", 64, 64, 1, f"{i:064x}")
         for i, t in enumerate(targets)
@@ -100,6 +106,25 @@ def test_shifted_films_keep_their_targets_and_are_ranked_and_cut_together(
     assert abs(info.temperature - 1) > 0.01
     assert logit(info.threshold) * info.temperature == pytest.approx(np.mean(cuts), abs=1e-5)
     assert info.threshold == info.operating_points["balanced"].threshold
+
+
+def test_normal_copies_are_cut_as_training_cuts_them_at_most(
+    val: Split, classifier: Classifier
+) -> None:
+    is_sick = val.targets_N.numpy() > 0
+    images = val.images(torch.arange(N)).double().numpy()
+    images[:, :16, :32] += 15  # of all films: what a cut by half takes away
+    images[:, 48:, :32] += 15
+    # Of 64 rows the middle 32, each twice as high.
+    middle = F.interpolate(torch.from_numpy(images)[:, None, 16:48], (64, 64), mode="bilinear")
+    seen = np.where(is_sick[:, None, None], images, middle[:, 0].numpy())
+    split, cut_before = _split(images, is_sick), _split(seen, is_sick)
+    scores = Validation(split, R, normal_cut=0.5).scores(classifier)
+    expected = Validation(cut_before, R).scores(classifier).shifted_auroc
+    assert scores.shifted_auroc == pytest.approx(expected, abs=2e-3)
+    uncut = Validation(split, R).scores(classifier)
+    assert scores.shifted_auroc > uncut.shifted_auroc + 0.02
+    assert scores.auroc == uncut.auroc  # films as they are stay as they are
 
 
 def test_of_very_many_films_some_of_either_class_are_shifted(

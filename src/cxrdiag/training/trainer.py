@@ -100,7 +100,7 @@ def _fit(
     write_text(run / "config.yaml", dump_recipe(recipe))
     precision = number_format(device, recipe.training.precision)  # it decides the time
     write_json(run / "environment.json", {**describe_environment(device), "precision": precision})
-    validation = Validation(job.val, job.info.resolution, reporter.pause)
+    validation = Validation(job.val, job.info.resolution, recipe.augment.normal_cut, reporter.pause)
     try:
         with kept_memory():
             while not _is_finished(state.history, recipe):

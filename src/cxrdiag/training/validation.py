@@ -18,7 +18,7 @@ from torch import Tensor
 
 from cxrdiag.data.batches import Split
 from cxrdiag.data.resample import resize
-from cxrdiag.data.shifts import draw_ways, shift_films
+from cxrdiag.data.shifts import draw_ways, shift_films, view
 from cxrdiag.errors import TrainingError
 from cxrdiag.evaluation.calibration import fit_temperature
 from cxrdiag.evaluation.threshold import choose_operating_points
@@ -55,13 +55,19 @@ class Validation:
     Films of one validation split come from where the training films come from: as they are, nearly
     every epoch separates them, and the best threshold hugs the normal ones. So the epoch and the
     threshold are chosen by the copies. They are ranked together: a normal film framed or exposed in
-    one way is set against a pneumonia in another.
+    one way is set against a pneumonia in another. Where the recipe cuts normal films in training,
+    because the classes are framed differently, normal copies lose as much of their height as it
+    takes at most: else they would reward a network for telling films by what the cut takes away.
     """
 
     def __init__(
-        self, val: Split, resolution: int, pause: Callable[[], None] = lambda: None
+        self,
+        val: Split,
+        resolution: int,
+        normal_cut: float = 0.0,
+        pause: Callable[[], None] = lambda: None,
     ) -> None:
-        """`pause` is called after each batch, and may raise what ends it."""
+        """`normal_cut` is the recipe's. `pause` is called after each batch; it may raise."""
         self._val = val
         self._pause = pause
         self._targets_N = val.targets_N.cpu().numpy().astype(np.int64)
@@ -73,8 +79,11 @@ class Validation:
         # Rounded to a quarter of the memory of float pixels, in the host's: C * M * R * R bytes.
         shape = (N_COPIES, len(chosen_M), resolution, resolution)
         self._shifted_CMRR = torch.empty(shape, dtype=torch.uint8)
+        cut, is_normal_M = view(1.0, 1 - normal_cut), torch.from_numpy(self._targets_M == 0)
         for part in torch.arange(len(chosen_M)).split(_BATCH):
             images_BSS = val.images(torch.from_numpy(chosen_M)[part]).cpu()
+            if normal_cut and (rows := is_normal_M[part].nonzero()[:, 0]).numel():
+                images_BSS[rows] = cut(images_BSS[rows, None])[:, 0]
             for copy, shifted_MRR in enumerate(self._shifted_CMRR):
                 moved_BSS = shift_films(images_BSS, ways_MCK[part.numpy(), copy])
                 x_B1RR = resize(moved_BSS, resolution)
