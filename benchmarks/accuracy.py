@@ -5,12 +5,12 @@
 
 FOLDER is the CoronaHack data set. A run takes about a quarter of an hour on two cores, one of the
 recipe `best` one to two hours. Finished runs are not trained or evaluated again, so an interrupted
-benchmark goes on where it was; every run of a recipe in the work folder is reported, none is left
-out, so a recipe that changed wants a new work folder. Each look at test is entered in
-benchmarks/test_ledger.csv, with --why it was taken. Writes the recipes of the work folder into
-benchmarks/results/accuracy.json, beside the runs of the same commit that are there (seeds may be
-measured one by one, on several machines), and, from it alone, the table between the README's two
-`results` marks.
+benchmark goes on where it was (of the time before that the whole epochs are counted); every run of
+a recipe in the work folder is reported, none is left out, so a recipe that changed wants a new work
+folder. Each look at test is entered in benchmarks/test_ledger.csv, with --why it was taken. Writes
+the recipes of the work folder into benchmarks/results/accuracy.json, beside the runs of the same
+commit that are there (seeds may be measured one by one, on several machines), and, from it alone,
+the table between the README's two `results` marks.
 """
 
 import argparse

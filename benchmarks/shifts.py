@@ -16,7 +16,7 @@ Reads the validation split. `--native` names a store of files that nobody has re
 the width over the height of training and validation films is set against the label by itself.
 Writes benchmarks/results/shifts.json, and prints a table.
 
-Shapes: N films of the split, M shifted copies of them, B batch, S side of a stored square.
+Shapes: N films of the split, C shifted copies of M of them, B batch, S side of a stored square.
 """
 
 import argparse
@@ -29,18 +29,16 @@ from provenance import provenance
 from sklearn.metrics import roc_auc_score
 
 from cxrdiag.data.batches import Split
-from cxrdiag.data.shifts import SHIFTS, Shift, draw_ways, shift_films, view
+from cxrdiag.data.shifts import SHIFTS, Shift
 from cxrdiag.data.store import Store, open_store
 from cxrdiag.model.checkpoint import load_model
 from cxrdiag.model.classifier import Classifier
 from cxrdiag.model.probability import probability
 from cxrdiag.runs import find_model
 from cxrdiag.training.environment import describe_environment
-from cxrdiag.training.validation import N_COPIES
+from cxrdiag.training.validation import Validation
 
 RESULTS = Path(__file__).parent / "results" / "shifts.json"
-FOUR_FIFTHS = view(1.0, 0.8)
-"""Of a film's height."""
 
 
 def main() -> None:
@@ -104,21 +102,16 @@ def measure(classifier: Classifier, val: Split) -> dict:
                 ("pneumonia", targets_N == 1),
             )
         }
-        called = {
-            name: probability(logits_N) >= classifier.info.threshold
-            for name, logits_N in logits.items()
-        }
+        called = {name: is_called(classifier, logits_N) for name, logits_N in logits.items()}
         result[kind]["specificity"] = with_mean(
             {name: float(1 - called_N[targets_N == 0].mean()) for name, called_N in called.items()}
         )
         result[kind]["sensitivity"] = with_mean(
             {name: float(called_N[targets_N == 1].mean()) for name, called_N in called.items()}
         )
-    cut_NSS, is_normal_N = images_NSS.clone(), torch.from_numpy(targets_N == 0)
-    cut_NSS[is_normal_N] = FOUR_FIFTHS(images_NSS[is_normal_N][:, None])[:, 0]
     result["copies"] = {
-        "as they are": of_copies(classifier, images_NSS, targets_N),
-        "normal films cut": of_copies(classifier, cut_NSS, targets_N),
+        "as they are": of_copies(classifier, val, normal_cut=0),
+        "normal films cut": of_copies(classifier, val, normal_cut=0.2),
     }
     return result
 
@@ -134,23 +127,21 @@ def shifted_logits(classifier: Classifier, images_NSS: torch.Tensor, shift: Shif
     return np.concatenate([classifier.logits(part) for part in parts])
 
 
-def of_copies(classifier: Classifier, images_NSS: torch.Tensor, targets_N: np.ndarray) -> dict:
+def of_copies(classifier: Classifier, val: Split, normal_cut: float) -> dict:
     """AUROC of all shifted copies together, and what of them is called rightly."""
-    ways_NCK = draw_ways(len(targets_N), N_COPIES)
-    logits_M = np.concatenate(
-        [
-            classifier.logits(shift_films(images_NSS[part], ways_NCK[part.numpy(), copy]))
-            for copy in range(N_COPIES)
-            for part in torch.arange(len(targets_N)).split(128)
-        ]
-    )
-    targets_M = np.tile(targets_N, N_COPIES)
-    called_M = probability(logits_M) >= classifier.info.threshold
+    validation = Validation(val, classifier.info.resolution, normal_cut)
+    logits_CM, targets_CM = validation.shifted_logits(classifier)
+    called_CM = is_called(classifier, logits_CM)
     return {
-        "auroc": float(roc_auc_score(targets_M, logits_M)),
-        "specificity": float(1 - called_M[targets_M == 0].mean()),
-        "sensitivity": float(called_M[targets_M == 1].mean()),
+        "auroc": float(roc_auc_score(targets_CM.ravel(), logits_CM.ravel())),
+        "specificity": float(1 - called_CM[targets_CM == 0].mean()),
+        "sensitivity": float(called_CM[targets_CM == 1].mean()),
     }
+
+
+def is_called(classifier: Classifier, logits: np.ndarray) -> np.ndarray:
+    """Which of the films are called pneumonia."""
+    return probability(logits, classifier.info.temperature) >= classifier.info.threshold
 
 
 def show(name: str, result: dict) -> None:

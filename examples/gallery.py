@@ -68,12 +68,14 @@ def crops() -> list[tuple[str, Image.Image]]:
 def maps(run: Path) -> list[tuple[str, Image.Image]]:
     """Activation maps over films that the model has not seen."""
     films = [phantom(f, 40 + n) for n, f in enumerate(FINDINGS)]
-    answers = cxrdiag.load(run).classifier.answer(np.stack(films), with_maps=True)
+    classifier = cxrdiag.load(run).classifier
+    answers = classifier.answer(np.stack(films), with_maps=True)
+    probabilities = probability(answers.logits_B, classifier.info.temperature)
     assert answers.maps_Bhw is not None
     return [
         (f"{finding}: probability {p:.2f}", Image.fromarray(overlay(film, activation)))
         for finding, film, activation, p in zip(
-            FINDINGS, films, answers.maps_Bhw, probability(answers.logits_B), strict=True
+            FINDINGS, films, answers.maps_Bhw, probabilities, strict=True
         )
     ]
 

@@ -146,11 +146,11 @@ def large() -> Iterator[tuple[str, bytes]]:
     ):  # fmt: skip
         yield f"16 bits 10000, {syntax.name}.dcm", dicom(wide, syntax=syntax, BitsStored=16)
     yield "gray 10000, JPEG baseline.dcm", dicom(gray, syntax=JPEGBaseline8Bit)
-    rgb = np.stack([gray[:9_400, :9_400]] * 3, axis=-1)
+    rgb = np.stack([gray[:8_150, :8_150]] * 3, axis=-1)
     for photometric in ("RGB", "YBR_FULL"):
         tags = {"PhotometricInterpretation": photometric}
-        yield f"{photometric} 9400.dcm", dicom(rgb, **tags)
-        yield f"{photometric} 9400, RLE.dcm", dicom(rgb, syntax=RLELossless, **tags)
+        yield f"{photometric} 8150.dcm", dicom(rgb, **tags)
+        yield f"{photometric} 8150, RLE.dcm", dicom(rgb, syntax=RLELossless, **tags)
     yield "black 10000.png", saved(Image.new("L", (side, side)), "PNG")
 
 

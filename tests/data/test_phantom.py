@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cxrdiag.data.kaggle import METADATA
 from cxrdiag.data.phantom.anatomy import draw_anatomy
 from cxrdiag.data.phantom.chest import Mask, build_chest
-from cxrdiag.data.phantom.dataset import HEADER, IMAGES, METADATA, render, write_coronahack
+from cxrdiag.data.phantom.dataset import HEADER, IMAGES, render, write_coronahack
 from cxrdiag.data.phantom.film import draw_view, patient_grid
 from cxrdiag.data.phantom.findings import Finding
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from cxrdiag.data.phantom.dataset import METADATA
+from cxrdiag.data.kaggle import METADATA
 from tests.hostile.place import (
     N_TRAIN,
     NAME,

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cxrdiag.data.phantom.dataset import IMAGES, METADATA, write_coronahack
+from cxrdiag.data.kaggle import METADATA
+from cxrdiag.data.phantom.dataset import IMAGES, write_coronahack
 
 NAME, LABEL, SPLIT = "X_ray_image_name", "Label", "Dataset_type"
 KIND, CAUSE = "Label_1_Virus_category", "Label_2_Virus_category"

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import hashlib
+import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +16,7 @@ import torch
 from PIL import Image
 
 import cxrdiag
-from cxrdiag.data.image import read_image
+from cxrdiag.data.image import read_image, read_picture
 from cxrdiag.data.store import Store
 from cxrdiag.errors import DataError, ModelError, UsageError
 from cxrdiag.evaluation.evaluate import evaluate
@@ -138,12 +142,39 @@ def test_load_says_what_is_missing(tmp_path: Path, trained_run: Path, monkeypatc
         cxrdiag.load(trained_run, device="tpu")
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+@pytest.mark.parametrize("anonymous", [False, True])
+def test_a_file_is_read_once_whatever_is_wanted_of_it(
+    predictor: Predictor, films: list[Path], tmp_path: Path, anonymous: bool
+) -> None:
+    pipe = tmp_path / "film.jpeg"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(films[0].read_bytes(),))
+    writer.start()
+    predictor = copy.copy(predictor)
+    predictor.force = True
+    (diagnosis,) = predictor.diagnose_all(str(pipe), str(tmp_path / "maps"), anonymous=anonymous)
+    writer.join()
+    assert isinstance(diagnosis, Diagnosis)
+    name = hashlib.sha256(films[0].read_bytes()).hexdigest()[:16] if anonymous else str(pipe)
+    assert diagnosis.file == name
+    assert diagnosis.heatmap == str(tmp_path / "maps" / f"{name if anonymous else 'film'}.png")
+    drawn = predictor.diagnose(str(films[0]), str(tmp_path / "alone.png"))
+    assert diagnosis.probability == pytest.approx(drawn.probability)
+    assert Path(diagnosis.heatmap).read_bytes() == (tmp_path / "alone.png").read_bytes()
+
+
 @pytest.mark.parametrize("shape", [(300, 200), (200, 300), (640, 480), (64, 64), (900, 30)])
 def test_a_map_keeps_the_aspect_ratio(shape: tuple[int, int], tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     film = tmp_path / "film.png"
     Image.fromarray(rng.integers(256, size=shape[::-1], dtype=np.uint8)).save(film)
-    write_heatmap(tmp_path / "map.png", film, np.zeros((2, 2), np.float32), "caption")
+    write_heatmap(
+        tmp_path / "map.png",
+        read_picture(film.read_bytes(), SIDE),
+        np.zeros((2, 2), np.float32),
+        "caption",
+    )
     with Image.open(tmp_path / "map.png") as picture:
         assert picture.format == "PNG"
         width, height = picture.size

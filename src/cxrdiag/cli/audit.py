@@ -72,7 +72,7 @@ def show_found(findings: dict[str, Any]) -> None:
     from cxrdiag.cli.console import table
 
     overlap = findings["train_test_overlap"]
-    left_out = findings.get("left_out_by_strict_patients")
+    left_out = findings["left_out_by_strict_patients"]
     shared = {key: f"{o['patients']} ({o['test_images']})" for key, o in overlap.items()}
     rows = [
         [
@@ -97,10 +97,11 @@ def show_audit(
 
     `network` is `auroc` and `auroc_ci95` of one on the validation films.
     """
-    from cxrdiag.cli.console import in_words, table
     from cxrdiag.cli.console import out as console
+    from cxrdiag.cli.console import table
     from cxrdiag.data.audit.near_duplicates import BITS
     from cxrdiag.data.audit.shortcuts import ENCODING, WARN_FROM
+    from cxrdiag.evaluation.words import in_words
 
     told_by = findings["shortcuts"]["told_by"]
     if told_by:  # a deviation over five folds of patients
@@ -115,17 +116,15 @@ def show_audit(
         "pairs of nearly identical pictures": near["pairs"],
         "... in two splits": near["across_splits"],
         "... with conflicting labels": near["conflicting_labels"],
-        "... of different patients, by their names": near.get(
-            "of_strangers", near["strangers_near"]
-        ),
+        "... of different patients, by their names": near["of_strangers"],
     }
-    more = "" if near.get("all_pairs", True) else " or more"
+    more = "" if near["all_pairs"] else " or more"
     rows = [
         *([name, f"{n}{more}"] for name, n in pairs.items()),
         *([f"images, {_ODD.get(kind, kind)}", str(len(names))] for kind, names in odd.items()),
     ]
     console.print(table("To look at", ["", "n"], rows))
-    if near["strangers"] and near.get("own_median") is not None:
+    if near["strangers"] and near["own_median"] is not None:
         rate = near["strangers_near"] / near["strangers"]
         console.print(
             f"nearly identical: {near['max_distance']} or fewer of a hash's {BITS} bits differ, as "

@@ -21,6 +21,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from cxrdiag.evaluation.words import interval, share
+
 # Text is printed as it stands: a file may be called [red]x or :lung:.
 out = Console(highlight=False, markup=False, emoji=False)
 err = Console(stderr=True, highlight=False, markup=False, emoji=False)
@@ -74,18 +76,5 @@ def warn_of_another_store() -> None:
 
 
 def with_interval(metrics: dict[str, Any], name: str) -> tuple[str, str]:
-    """A metric and its 95 % interval as text; a dash where there is none."""
-    value, interval = metrics[name], metrics.get(f"{name}_ci95")
-    shown = "-" if value is None else share(value)
-    return shown, "-" if interval is None else f"{share(interval[0])} to {share(interval[1])}"
-
-
-def share(value: float) -> str:
-    """Three digits, and a fourth where they would make 1 of what is less."""
-    return f"{value:.4f}" if 0.9995 <= value < 1 else f"{value:.3f}"
-
-
-def in_words(metrics: dict[str, Any], name: str) -> str:
-    """The same within a sentence: 0.950 (0.930 to 0.965)."""
-    value, interval = with_interval(metrics, name)
-    return value if metrics[name] is None else f"{value} ({interval})"
+    """A metric and its 95 % interval, for two columns."""
+    return share(metrics[name]), interval(metrics, name)

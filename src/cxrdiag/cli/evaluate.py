@@ -76,6 +76,7 @@ def _evaluate_several(
     from cxrdiag.evaluation.evaluate import is_evaluated
     from cxrdiag.evaluation.metrics import NAMES
     from cxrdiag.evaluation.several import refuse_few, summarise
+    from cxrdiag.evaluation.words import share
     from cxrdiag.model.device import choose_device
 
     models = [runs.find_model(name) for name in names]
@@ -94,11 +95,11 @@ def _evaluate_several(
         return
     several = {name: found[name] for name in NAMES if found[name] is not None}
     rows = [
-        [str(folder), *(f"{metric['values'][i]:.3f}" for metric in several.values())]
+        [str(folder), *(share(metric["values"][i]) for metric in several.values())]
         for i, folder in enumerate(folders)
     ]
     for what, key in (("mean", "mean"), ("deviation", "sd")):
-        rows.append([what, *(f"{metric[key]:.3f}" for metric in several.values())])
+        rows.append([what, *(share(metric[key]) for metric in several.values())])
     title = f"{len(folders)} runs on {split}, {found['n']} images"
     columns = ["", *(_SHORT.get(name, NAMES[name]) for name in several)]
     out.print(table(title, columns, rows))
@@ -111,8 +112,9 @@ def _if_calibrated(metrics: dict[str, Any]) -> str:
 
 def show_metrics(run: Path, metrics: dict[str, Any]) -> None:
     """Print the table of metrics and where the files are."""
-    from cxrdiag.cli.console import in_words, out, table, with_interval
+    from cxrdiag.cli.console import out, table, with_interval
     from cxrdiag.evaluation.metrics import NAMES, PREVALENCES
+    from cxrdiag.evaluation.words import in_words
     from cxrdiag.runs import of_split
 
     kinds = [key.removesuffix("_sensitivity") for key in metrics if key.endswith("_sensitivity")]

@@ -140,12 +140,13 @@ def _in_8_bits(
 
 
 def _beside(change: Change) -> Table:
-    from cxrdiag.cli.console import share, table
+    from cxrdiag.cli.console import table
+    from cxrdiag.evaluation.words import share
 
     both = (change.in_32_bits, change.in_8_bits)
     rows = [
         ["accuracy", *(share(answered.accuracy) for answered in both)],
-        ["AUROC", *("-" if a.auroc is None else share(a.auroc) for a in both)],
+        ["AUROC", *(share(a.auroc) for a in both)],
         ["no answer", *(str(answered.refused) for answered in both)],
         ["answered with a warning", *(str(answered.warned_of) for answered in both)],
         ["called otherwise", "", str(change.changed)],

@@ -204,7 +204,9 @@ def _shown(dataset: Dataset) -> NDArray[np.uint8]:
     photometric = str(dataset.PhotometricInterpretation)
     dataset.setdefault("SamplesPerPixel", 1)
     n_pixels = dataset.Rows * dataset.Columns
-    if n_pixels > MAX_PIXELS or n_pixels * dataset.SamplesPerPixel > MAX_BYTES:
+    samples = dataset.SamplesPerPixel
+    bytes_a_pixel = max(4, samples) if samples > 1 else 1  # colours as of other files
+    if n_pixels > MAX_PIXELS or n_pixels * bytes_a_pixel > MAX_BYTES:
         raise too_large(f"{dataset.Columns} x {dataset.Rows} pixels")
     dataset.setdefault("PixelRepresentation", 0)
     dataset.setdefault("BitsStored", dataset.BitsAllocated)

@@ -17,7 +17,8 @@ MAP_MARK = ("Software", "cxrdiag, an activation map")
 MAX_DEPTH = 50
 """Folders in folders; some tools, and Python 3.11 itself, cannot walk through a thousand."""
 _MARKED = b"tEXt%s\0%s" % tuple(text.encode() for text in MAP_MARK)
-_STORE = {"images.npy", "records.csv", "store.json"}
+STORE_FILES = frozenset({"images.npy", "records.csv", "store.json"})
+"""Of a store, by which it is known."""
 
 
 def find_images(folder: Path, inside: Path | None = None) -> list[Path]:
@@ -61,7 +62,7 @@ def _walk(folder: Path) -> Iterator[Path]:
         if len(Path(parent).parts) - top > MAX_DEPTH:
             raise _unreadable(folder, f"folders in it are nested more than {MAX_DEPTH} deep")
         folders[:] = [name for name in folders if not name.startswith(".")]
-        if not set(names) >= _STORE:
+        if not set(names) >= STORE_FILES:
             yield from (Path(parent, name) for name in names if not name.startswith("."))
 
 

@@ -15,12 +15,13 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from cxrdiag.cores import n_cores
+from cxrdiag.data.find import STORE_FILES
 from cxrdiag.data.findings import Unreadable, count, find, refuse_broken
 from cxrdiag.data.image import Encoding, Picture, read_bytes, read_picture
 from cxrdiag.data.kaggle import Record
 from cxrdiag.data.layouts import read_dataset
 from cxrdiag.data.split import assign_splits, drop_shared_numbers
-from cxrdiag.data.store import COLUMNS, FILES, SHEETS, VERSION, Store, open_store, read_records
+from cxrdiag.data.store import COLUMNS, SHEETS, VERSION, Store, open_store, read_records
 from cxrdiag.errors import DataError
 from cxrdiag.files import clear_up, new_folder, write_json, write_text
 
@@ -149,9 +150,16 @@ def _unchanged(out: Path, records: Sequence[Record], listing: str) -> Store | No
         stat = record.path.stat()
         # ctime too: a copy that keeps an old mtime still changes it.
         touched = max(stat.st_mtime_ns, stat.st_ctime_ns) >= built_ns
-        if touched and known.get(record.name) != _sha256(read_bytes(record.path)):
+        if touched and not _has_digest(record.path, known.get(record.name)):
             return None
     return store
+
+
+def _has_digest(path: Path, sha256: str | None) -> bool:
+    try:
+        return _sha256(read_bytes(path)) == sha256
+    except DataError:  # said where it is decoded
+        return False
 
 
 def _refuse_foreign(out: Path) -> None:
@@ -161,7 +169,7 @@ def _refuse_foreign(out: Path) -> None:
     inside = {path.name for path in out.iterdir()} if out.is_dir() else {out.name}
     marker = out / "store.json"
     is_store = marker.is_file() and b"cxrdiag store" in marker.read_bytes()
-    ours = FILES | SHEETS if is_store or inside >= FILES else frozenset()
+    ours = STORE_FILES | SHEETS if is_store or inside >= STORE_FILES else frozenset()
     other = inside - ours - {".DS_Store"}  # which a desktop leaves in any folder it shows
     if other:
         raise DataError(

@@ -26,7 +26,6 @@ from cxrdiag.files import write_json
 
 VERSION = 1
 SPLITS = ("train", "val", "test")
-FILES = frozenset({"images.npy", "records.csv", "store.json"})
 SHEETS = frozenset({"near-duplicates.png", "odd.png"})
 """Pictures of what the audit found, where it found any."""
 COLUMNS = ("name", "label", "split", "patient", "subtype", "width", "height", "bytes", "sha256")
@@ -154,15 +153,16 @@ def check_findings(store: Store) -> None:
                 for name in ("patients", "test_images")
             ),
             *(findings[f"duplicate{rest}"] for rest in ("_files", "s_with_conflicting_labels")),
-            findings["unknown_patient"],
+            *(findings[name] for name in ("unknown_patient", "left_out_by_strict_patients")),
             *(len(findings[name]) for name in ("missing", "unreadable")),
         ]
         audit = findings.get("audit")
         if audit is not None:
             near, odd = audit["near_duplicates"], audit["odd"]
-            told += [near[name] for name in ("pairs", "across_splits", "strangers_near")]
-            told.append(near["max_distance"])
-            told += [near["strangers"], *(len(odd[kind]) for kind in odd)]
+            told += [near[name] for name in ("pairs", "all_pairs", "across_splits")]
+            told += [near[name] for name in ("of_strangers", "strangers", "strangers_near")]
+            told += [near["max_distance"], near["own_median"] or 0]
+            told += [len(odd[kind]) for kind in odd]
             told += [shortcut["auroc"] for shortcut in audit["shortcuts"]["told_by"]]
         if not all(isinstance(number, int | float) for number in told):
             raise TypeError("a count is no number")

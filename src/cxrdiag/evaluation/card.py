@@ -9,7 +9,9 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
+from cxrdiag.evaluation.elsewhere import FRONTAL_UNREMARKED, LATERAL_REFUSED
 from cxrdiag.evaluation.metrics import NAMES
+from cxrdiag.evaluation.words import interval, share
 from cxrdiag.model.info import NOTICE, ModelInfo
 from cxrdiag.model.probability import at_prevalence
 
@@ -76,8 +78,8 @@ pneumonia {false_negatives} are missed. For {uncertain_n} films the answer is "u
   probability: 0.9 comes to {nine_tenths:.2f} where 5% of films show one.
 - **Refusing.** What a detector lets pass need not be a film. Films of another origin than those of
   training are warned of or not: a model of recipe `default`, trained without 69 of them, answered
-  28 of the 65 frontal ones without a warning and refused 2; of the four lateral ones it refused
-  three, and answered one without a warning (benchmarks/README.md).
+  {frontal.k} of the {frontal.n} frontal ones without a warning; of the lateral ones it refused
+  {lateral.k} of {lateral.n} (benchmarks/README.md).
 - **Children, one hospital.** How well it reads adults, other hospitals or other machines was not
   measured.
 - **A shift of style.** The films of the test split are framed and exposed otherwise than those of
@@ -118,6 +120,8 @@ def shipped_card(info: ModelInfo, metrics: dict[str, Any]) -> str:
         if_uncertain=_or_none(metrics["accuracy_if_uncertain"]),
         if_certain=_or_none(metrics["accuracy_if_certain"]),
         refused=round(metrics["refused"] * metrics["n"]),
+        frontal=FRONTAL_UNREMARKED,
+        lateral=LATERAL_REFUSED,
         ece=metrics["ece_reweighted"],
         ece_without=metrics["ece_reweighted_without_temperature"],
         nine_tenths=at_prevalence(0.9, info.prevalence, 0.05),
@@ -135,16 +139,14 @@ def shipped_card(info: ModelInfo, metrics: dict[str, Any]) -> str:
     )
 
 
-def _or_none(share: float | None) -> str:
-    return "none" if share is None else f"{share:.3f}"
+def _or_none(value: float | None) -> str:
+    return "none" if value is None else share(value)
 
 
 def _table(what: str, names: dict[str, str], metrics: dict[str, Any]) -> str:
     lines = [f"| {what} | | 95 % interval |", "|---|---|---|"]
     for name, shown in names.items():
-        interval = metrics.get(f"{name}_ci95")
-        span = f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else "-"
-        lines.append(f"| {shown} | {metrics[name]:.3f} | {span} |")
+        lines.append(f"| {shown} | {share(metrics[name])} | {interval(metrics, name)} |")
     return "\n".join(lines)
 
 

@@ -11,8 +11,8 @@ from sklearn.metrics import roc_curve
 
 from cxrdiag.data.kaggle import PNEUMONIA
 from cxrdiag.evaluation.calibration import BINS, reliability, weights_at
-from cxrdiag.evaluation.intervals import auroc_in_words
 from cxrdiag.evaluation.svg import Chart
+from cxrdiag.evaluation.words import auroc_in_words
 from cxrdiag.model.probability import probability
 
 

@@ -65,7 +65,7 @@ def filled_in(
     sizes = ", ".join(f"{counts.get(split, 0)} {split}" for split in SPLITS)
     findings = store.info["findings"]
     gone = len(findings["missing"]) + len(findings["unreadable"])
-    left_out = findings.get("left_out_by_strict_patients", 0)
+    left_out = findings["left_out_by_strict_patients"]
     of_split = [row for row in store.info["counts"] if row["split"] == metrics["split"]]
     kinds = ", ".join(
         f"{row['n']} {' '.join(filter(None, (row['label'], row['subtype'])))}" for row in of_split

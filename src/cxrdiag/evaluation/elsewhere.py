@@ -14,6 +14,8 @@ class Measured:
     n: int
 
 
+FRONTAL_UNREMARKED = Measured("the same, answered without a warning", 28, 65)
+LATERAL_REFUSED = Measured("lateral films of that origin, refused", 3, 4)
 REFUSED = (
     Measured("test films refused", 0, 624),
     Measured("pictures of 14 other kinds refused", 1616, 1627),
@@ -24,9 +26,9 @@ WARNED = (
     Measured("test films warned of", 6, 624),
     Measured("frontal films of another origin, most of adults, warned of", 35, 65),
     Measured("the same, refused", 2, 65),
-    Measured("the same, answered without a warning", 28, 65),
-    Measured("lateral films of that origin, refused", 3, 4),
+    FRONTAL_UNREMARKED,
+    LATERAL_REFUSED,
     Measured("the same, answered without a warning", 1, 4),
 )
-"""Recipe `default`, trained without these 69, by `benchmarks/other_origin.py`. Of the four lateral
-files two are of one film."""
+"""Recipe `default` of commit 9b5f412, trained without these 69, by `benchmarks/other_origin.py`.
+Of the four lateral files two are of one film."""

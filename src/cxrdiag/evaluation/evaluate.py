@@ -62,6 +62,8 @@ def evaluate(
     predictions["logit"] = logits_N
     predictions["probability"] = probability(predictions["logit"], info.temperature)
     path = out / of_split("metrics.json", split)
+    is_film_N = detected.film_scores_B >= 0
+    is_unlike_N = is_film_N & (detected.distances_B > 1)  # predict warns where it does not refuse
     truth_N = (predictions["label"] == PNEUMONIA).to_numpy()
     p_N = predictions["probability"].to_numpy()
     kinds = set(store.records["subtype"])  # of one that this split lacks nothing is claimed
@@ -71,8 +73,8 @@ def evaluate(
         **compute_metrics(predictions, info.threshold, subtypes=kinds),
         **calibration_metrics(predictions, info.temperature, info.prevalence),
         **certainty_metrics(predictions, info),
-        **proportion("refused", int((detected.film_scores_B < 0).sum()), len(predictions)),
-        **proportion("unlike_training", int((detected.distances_B > 1).sum()), len(predictions)),
+        **proportion("refused", int((~is_film_N).sum()), len(predictions)),
+        **proportion("unlike_training", int(is_unlike_N.sum()), len(predictions)),
         "operating_points": {
             name: {"threshold": point.threshold, **rates(truth_N, p_N >= point.threshold)}
             for name, point in info.operating_points.items()

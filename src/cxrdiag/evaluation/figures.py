@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from sklearn.metrics import roc_curve
 
 from cxrdiag.data.kaggle import NORMAL, PNEUMONIA
-from cxrdiag.evaluation.intervals import auroc_in_words
+from cxrdiag.evaluation.words import auroc_in_words
 from cxrdiag.files import write_file
 
 

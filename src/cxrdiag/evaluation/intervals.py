@@ -23,12 +23,6 @@ Score = Callable[[NDArray[np.bool_], Float1D, Float1D], float]
 """Of truths, what a model says, and weights, one an image."""
 
 
-def auroc_in_words(metrics: dict[str, Any]) -> str:
-    """With its 95 % interval, which there is none of where classes are told apart without error."""
-    value, interval = f"AUROC {metrics['auroc']:.3f}", metrics["auroc_ci95"]
-    return f"{value} (95 % CI {interval[0]:.3f} to {interval[1]:.3f})" if interval else value
-
-
 def proportion(name: str, k: int, n: int) -> dict[str, Any]:
     """`name` is k of n, with its Wilson interval; both are None where n is 0."""
     if n == 0:

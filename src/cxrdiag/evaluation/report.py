@@ -26,11 +26,12 @@ from cxrdiag.data.negatives import DRAWN, SPOILT, negatives
 from cxrdiag.data.store import Store
 from cxrdiag.evaluation.charts import probabilities, reliability_diagram, roc, training
 from cxrdiag.evaluation.claim import filled_in
-from cxrdiag.evaluation.elsewhere import REFUSED, WARNED, Measured
+from cxrdiag.evaluation.elsewhere import FRONTAL_UNREMARKED, REFUSED, WARNED, Measured
 from cxrdiag.evaluation.intervals import proportion
 from cxrdiag.evaluation.lung_field import centred_share, lung_field, shares_inside
 from cxrdiag.evaluation.metrics import NAMES, PREVALENCES
 from cxrdiag.evaluation.published import OFFICIAL, PUBLISHED
+from cxrdiag.evaluation.words import in_words, interval, share
 from cxrdiag.files import read_json, write_text
 from cxrdiag.model.classifier import Classifier
 from cxrdiag.model.info import NOTICE
@@ -73,7 +74,7 @@ def write_report(path: Path, evaluated: Evaluated) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": _number, "interval": _interval, "measured": _measured}
+    environment.filters |= {"number": share, "interval": interval, "measured": _measured}
     page = environment.get_template("report.html.jinja").render(
         notice=NOTICE,
         version=__version__,
@@ -93,6 +94,7 @@ def write_report(path: Path, evaluated: Evaluated) -> None:
         detector=_try_detector(evaluated),
         refused=REFUSED,
         warned=WARNED,
+        unremarked=FRONTAL_UNREMARKED,
         sheets=_sheets(evaluated.store),
         made=made,
         claim=filled_in(
@@ -105,18 +107,6 @@ def write_report(path: Path, evaluated: Evaluated) -> None:
     write_text(path, page)
 
 
-def _number(value: float | None) -> str:
-    """Three digits, and a fourth where they would make 1 of what is less."""
-    if value is None:
-        return "–"
-    return f"{value:.4f}" if 0.9995 <= value < 1 else f"{value:.3f}"
-
-
-def _interval(metrics: dict[str, Any], name: str) -> str:
-    interval = metrics.get(f"{name}_ci95")
-    return "–" if interval is None else f"{_number(interval[0])} to {_number(interval[1])}"
-
-
 def _measured(rows: Sequence[Measured]) -> list[list[str | int]]:
     return [_counted(row.what, row.n, row.k) for row in rows]
 
@@ -124,7 +114,7 @@ def _measured(rows: Sequence[Measured]) -> list[list[str | int]]:
 def _counted(what: str, n: int, k: int) -> list[str | int]:
     """A row of a table: k of n, and the interval of the share."""
     found = proportion("share", k, n)
-    return [what, n, k, f"{_number(found['share'])} ({_interval(found, 'share')})"]
+    return [what, n, k, in_words(found, "share")]
 
 
 def _charts(evaluated: Evaluated) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 from cxrdiag.data.find import MAP_MARK
-from cxrdiag.data.image import read_bytes, read_picture
+from cxrdiag.data.image import Picture
 from cxrdiag.files import write_file
 from cxrdiag.model.info import NOTICE
 from cxrdiag.model.overlay import overlay
@@ -20,12 +20,12 @@ SIDE = 512
 _STRIP = 60
 
 
-def write_heatmap(path: Path, image: Path, map_hw: NDArray[np.float32], caption: str) -> None:
+def write_heatmap(path: Path, film: Picture, map_hw: NDArray[np.float32], caption: str) -> None:
     """Write a PNG: the X-ray in its own aspect ratio, the map over it, the caption below.
 
-    `map_hw` is in logits (`class_activation_map`): red speaks for pneumonia, blue against.
+    `film` is a square of SIDE; `map_hw` is in logits (`class_activation_map`): red speaks for
+    pneumonia, blue against.
     """
-    film = read_picture(read_bytes(image), SIDE, image)
     scale = SIDE / max(film.width, film.height)
     shape = (max(1, round(film.width * scale)), max(1, round(film.height * scale)))
     gray = Image.fromarray(film.pixels_SS).resize(shape, Image.Resampling.BILINEAR)

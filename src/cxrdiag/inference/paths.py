@@ -9,19 +9,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cxrdiag.data.find import find_images, is_map
-from cxrdiag.data.image import read_bytes
 from cxrdiag.errors import DataError
 
 
-def anonymous_name(path: Path) -> str:
-    """The first 16 digits of the SHA-256 of its bytes, by which its owner finds it again.
+def anonymous_name(data: bytes) -> str:
+    """The first 16 digits of the SHA-256 of a file's bytes, by which its owner finds it again.
 
-    Not of its name, which can be guessed. Of a file that cannot be read, "unreadable".
+    Not of its name, which can be guessed.
     """
-    try:
-        return hashlib.sha256(read_bytes(path)).hexdigest()[:16]
-    except DataError:
-        return "unreadable"
+    return hashlib.sha256(data).hexdigest()[:16]
 
 
 def expand(files: Sequence[Path]) -> list[Path]:

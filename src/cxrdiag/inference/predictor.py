@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,12 +14,12 @@ from numpy.typing import NDArray
 
 from cxrdiag.cores import n_cores
 from cxrdiag.data.find import find_images
-from cxrdiag.data.image import read_image
+from cxrdiag.data.image import Picture, read_bytes, read_picture
 from cxrdiag.data.kaggle import NORMAL, PNEUMONIA
 from cxrdiag.errors import DataError
 from cxrdiag.inference.abstain import UNLIKE, why_not
 from cxrdiag.inference.backend import load_backend
-from cxrdiag.inference.heatmap import write_heatmap
+from cxrdiag.inference.heatmap import SIDE, write_heatmap
 from cxrdiag.inference.paths import anonymous_heatmap_path, anonymous_name, heatmap_paths
 from cxrdiag.model.answers import check_finite
 from cxrdiag.model.info import DEFAULT_POINT, NOTICE
@@ -74,6 +75,17 @@ class Failure:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Film:
+    """One file that was read."""
+
+    file: str
+    """What it is called."""
+    image_SS: NDArray[np.uint8]
+    shown: Picture | None
+    """To draw a map over, where one is wanted."""
+
+
 class Predictor:
     """A loaded model, ready to diagnose files."""
 
@@ -96,19 +108,19 @@ class Predictor:
         self.operating_point = operating_point
         self.classifier = load_backend(model, device, backend).at(operating_point)
 
-    def diagnose(self, path: Path | str, heatmap: Path | None = None) -> Diagnosis:
+    def diagnose(self, path: Path | str, heatmap: Path | str | None = None) -> Diagnosis:
         """Diagnose one file, and draw its activation map to the PNG `heatmap` if given.
 
         It abstains, and draws nothing, where the picture does not look like an upright frontal
         chest X-ray. Raises DataError where the file cannot be read.
         """
-        image_SS = read_image(Path(path), self.classifier.info.image_size)
-        return self._diagnose([Path(path)], image_SS[None], [heatmap])[0]
+        film = self._decode(str(path), read_bytes(Path(path)), drawn=heatmap is not None)
+        return self._diagnose([film], [None if heatmap is None else Path(heatmap)])[0]
 
     def diagnose_all(
         self,
-        files: Sequence[Path | str],
-        heatmap_dir: Path | None = None,
+        files: Sequence[Path | str] | Path | str,
+        heatmap_dir: Path | str | None = None,
         *,
         anonymous: bool = False,
     ) -> Iterator[Diagnosis | Failure]:
@@ -116,77 +128,76 @@ class Predictor:
 
         Where `anonymous`, files go by a hash of what is in them (`anonymous_name`).
         """
-        paths = [Path(file) for file in files]
-        heatmaps = heatmap_paths(paths, None if anonymous else heatmap_dir)
+        paths = [Path(f) for f in ([files] if isinstance(files, str | Path) else files)]
+        folder = None if heatmap_dir is None else Path(heatmap_dir)
+        heatmaps = heatmap_paths(paths, None if anonymous else folder)
+        read = functools.partial(self._read, anonymous=anonymous, drawn=folder is not None)
         with ThreadPoolExecutor(n_cores()) as pool:
             for start in range(0, len(paths), _BATCH):
-                some, maps = paths[start : start + _BATCH], heatmaps[start : start + _BATCH]
-                if not anonymous:
-                    yield from self._diagnose_chunk(pool, some, maps)
-                    continue
-                names = list(pool.map(anonymous_name, some))
-                if heatmap_dir is not None:
-                    maps = [anonymous_heatmap_path(name, heatmap_dir) for name in names]
-                results = self._diagnose_chunk(pool, some, maps)
-                yield from (
-                    dataclasses.replace(result, file=name)
-                    for name, result in zip(names, results, strict=True)
-                )
+                films = list(pool.map(read, paths[start : start + _BATCH]))
+                maps = heatmaps[start : start + _BATCH]
+                if anonymous and folder is not None:
+                    maps = [anonymous_heatmap_path(film.file, folder) for film in films]
+                yield from self._diagnose_chunk(films, maps)
 
     def _diagnose_chunk(
-        self, pool: ThreadPoolExecutor, paths: Sequence[Path], heatmaps: Sequence[Path | None]
+        self, films: Sequence[_Film | Failure], heatmaps: Sequence[Path | None]
     ) -> Iterator[Diagnosis | Failure]:
-        images = list(pool.map(self._read, paths))
-        good = {i: image for i, image in enumerate(images) if not isinstance(image, Failure)}
-        diagnoses: list[Diagnosis] = []
-        if good:
-            chosen = [paths[i] for i in good], np.stack(list(good.values()))
-            diagnoses = self._diagnose(*chosen, [heatmaps[i] for i in good])
+        good = {i: film for i, film in enumerate(films) if isinstance(film, _Film)}
+        diagnoses = self._diagnose(list(good.values()), [heatmaps[i] for i in good]) if good else []
         results = dict(zip(good, diagnoses, strict=True))
-        return (i if isinstance(i, Failure) else results[n] for n, i in enumerate(images))
+        return (film if isinstance(film, Failure) else results[i] for i, film in enumerate(films))
 
-    def _read(self, path: Path) -> NDArray[np.uint8] | Failure:
+    def _read(self, path: Path, *, anonymous: bool, drawn: bool) -> _Film | Failure:
+        # Once, whatever is wanted of it: a pipe can be read no second time, and a file may be gone.
+        name = "unreadable" if anonymous else str(path)
         try:
             if path.is_dir():
                 find_images(path)  # there are none, or it cannot be listed
-                return Failure(str(path), "no_images", "no image in this folder")
-            return read_image(path, self.classifier.info.image_size)
+                return Failure(name, "no_images", "no image in this folder")
+            data = read_bytes(path)
+            name = anonymous_name(data) if anonymous else name
+            return self._decode(name, data, drawn=drawn)
         except DataError as error:
             message = "; ".join(filter(None, (error.message, error.hint)))
-            return Failure(str(path), error.code, message)
+            return Failure(name, error.code, message)
 
-    def _diagnose(
-        self, paths: Sequence[Path], images_BSS: NDArray[np.uint8], heatmaps: Sequence[Path | None]
-    ) -> list[Diagnosis]:
+    def _decode(self, name: str, data: bytes, *, drawn: bool) -> _Film:
+        picture = read_picture(data, self.classifier.info.image_size, name)
+        return _Film(name, picture.pixels_SS, read_picture(data, SIDE, name) if drawn else None)
+
+    def _diagnose(self, films: Sequence[_Film], heatmaps: Sequence[Path | None]) -> list[Diagnosis]:
         info = self.classifier.info
+        images_BSS = np.stack([film.image_SS for film in films])
         answers = self.classifier.answer(images_BSS, with_maps=any(heatmaps))
         logits_B, detected = answers.logits_B, answers.detected
         check_finite(logits_B, detected.film_scores_B, detected.distances_B)
         probabilities_B = probability(logits_B, info.temperature)
-        maps = [None] * len(paths) if answers.maps_Bhw is None else answers.maps_Bhw
+        maps = [None] * len(films) if answers.maps_Bhw is None else answers.maps_Bhw
         diagnoses = []
-        for i, (path, map_hw, heatmap) in enumerate(zip(paths, maps, heatmaps, strict=True)):
+        for i, (film, map_hw, heatmap) in enumerate(zip(films, maps, heatmaps, strict=True)):
             is_film = bool(detected.film_scores_B[i] >= 0)
-            diagnosis = self._judge(path, float(probabilities_B[i]), is_film)
+            diagnosis = self._judge(film.file, float(probabilities_B[i]), is_film)
             if not is_film:
-                reason = why_not(self.classifier, images_BSS[i])
+                reason = why_not(self.classifier, film.image_SS)
                 diagnosis = dataclasses.replace(diagnosis, reason=reason)
             elif detected.distances_B[i] > 1:
                 diagnosis = dataclasses.replace(diagnosis, warning=UNLIKE)
-            if heatmap is not None and map_hw is not None and not diagnosis.abstained:
+            shown = film.shown
+            if not (heatmap is None or map_hw is None or shown is None or diagnosis.abstained):
                 said = f"probability {diagnosis.probability:.2f}, threshold {info.threshold:.2f}"
-                write_heatmap(heatmap, path, map_hw, f"{in_words(diagnosis)}: {said}")
+                write_heatmap(heatmap, shown, map_hw, f"{in_words(diagnosis)}: {said}")
                 diagnosis = dataclasses.replace(diagnosis, heatmap=str(heatmap))
             diagnoses.append(diagnosis)
         return diagnoses
 
-    def _judge(self, path: Path, p: float, is_film: bool) -> Diagnosis:
+    def _judge(self, file: str, p: float, is_film: bool) -> Diagnosis:
         info, answers = self.classifier.info, is_film or self.force
         label = PNEUMONIA if p >= info.threshold else NORMAL
-        point = info.at(self.operating_point)
-        low, high = info.uncertain_range(info.threshold)
+        point = info.point(self.operating_point)
+        low, high = info.uncertain_range()
         return Diagnosis(
-            file=str(path),
+            file=file,
             label=label if answers else None,
             probability=p if answers else None,
             prevalence=info.prevalence,
@@ -198,7 +209,7 @@ class Predictor:
             validation_specificity_ci95=point.specificity_ci95 if is_film else None,
             uncertain_from=low,
             uncertain_below=high,
-            uncertain=answers and (not is_film or info.is_uncertain(p, info.threshold)),
+            uncertain=answers and (not is_film or info.is_uncertain(p)),
             abstained=not answers,
             forced=answers and not is_film,
         )

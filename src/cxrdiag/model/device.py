@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
+from cxrdiag.cores import n_cores
 from cxrdiag.errors import UsageError
 from cxrdiag.model.resnet import ResNet
 
@@ -13,7 +14,13 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """The device of that name; `auto` takes a GPU when there is one. Raises UsageError."""
+    """The device of that name; `auto` takes a GPU when there is one. Raises UsageError.
+
+    On the processor torch is held to the cores that there are: of a container's share it knows
+    nothing.
+    """
+    if torch.get_num_threads() > n_cores():
+        torch.set_num_threads(n_cores())
     available = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),

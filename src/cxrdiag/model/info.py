@@ -90,7 +90,7 @@ class ModelInfo:
         """Pictures to answer at once: `most`, or `largest` by width times their pixels."""
         return max(1, min(most, largest // (self.width * self.resolution**2)))
 
-    def at(self, name: str) -> OperatingPoint:
+    def point(self, name: str) -> OperatingPoint:
         """The operating point of that name. Raises UsageError where the model has none such."""
         if name not in self.operating_points:
             raise UsageError(
@@ -101,23 +101,23 @@ class ModelInfo:
         return self.operating_points[name]
 
     def called_at(self, name: str) -> ModelInfo:
-        """The same with the threshold of that operating point. Raises UsageError as `at` does."""
-        return dataclasses.replace(self, threshold=self.at(name).threshold)
+        """The same with the threshold of that operating point. Raises as `point` does."""
+        return dataclasses.replace(self, threshold=self.point(name).threshold)
 
-    def uncertain_range(self, threshold: float) -> tuple[float, float]:
+    def uncertain_range(self) -> tuple[float, float]:
         """From which probability, and below which, an answer is uncertain.
 
-        It holds `threshold`, and lies between the operating points UNCERTAIN: of the validation
+        It holds the threshold, and lies between the operating points UNCERTAIN: of the validation
         films that chose them 2 % of the pneumonias lie below the one and 2 % of the normal films
         above the other. Where the classes are told apart better than that the points change places,
         and few films of either lie between.
         """
-        ends = [threshold, *(self.operating_points[name].threshold for name in UNCERTAIN)]
+        ends = [self.threshold, *(self.operating_points[name].threshold for name in UNCERTAIN)]
         return min(ends), max(ends)
 
-    def is_uncertain(self, probability: float, threshold: float) -> bool:
+    def is_uncertain(self, probability: float) -> bool:
         """Whether it lies in `uncertain_range`."""
-        low, high = self.uncertain_range(threshold)
+        low, high = self.uncertain_range()
         return low <= probability < high
 
 

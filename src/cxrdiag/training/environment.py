@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from typing import Any
 
@@ -11,6 +10,7 @@ import PIL
 import torch
 
 from cxrdiag import __version__
+from cxrdiag.cores import n_cores
 
 
 def describe_environment(device: torch.device) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
         "pillow": PIL.__version__,
         "system": platform.system(),
         "processor": _processor(),
-        "cores": os.cpu_count(),
+        "cores": n_cores(),
         "threads": torch.get_num_threads(),
         "device": device.type,
         "gpu": gpu,

@@ -20,8 +20,9 @@ from cxrdiag.model.info import in_one_line
 from cxrdiag.model.weights import open_weights
 from cxrdiag.runs import RESUME
 
-VERSION = 4
-"""2 was of whole epochs alone; of 3 the augmentation drew other numbers."""
+VERSION = 5
+"""2 was of whole epochs alone; of 3 the augmentation drew other numbers; of 4 the
+normal copies of validation were not cut."""
 _NAMES = {
     torch.float64: "F64",
     torch.float32: "F32",

@@ -26,7 +26,7 @@ from cxrdiag.model.classifier import Classifier
 from cxrdiag.model.info import ModelInfo
 from cxrdiag.training.optimisation import class_weights, loss_function
 
-N_COPIES = 3
+_N_COPIES = 3
 """Shifted ones, of each film."""
 _MOST = 2000
 """Films of either class that are shifted, at most: their copies are held in memory. CoronaHack has
@@ -58,6 +58,7 @@ class Validation:
     one way is set against a pneumonia in another. Where the recipe cuts normal films in training,
     because the classes are framed differently, normal copies lose as much of their height as it
     takes at most: else they would reward a network for telling films by what the cut takes away.
+    So networks of recipes that cut differently are not scored alike.
     """
 
     def __init__(
@@ -75,9 +76,9 @@ class Validation:
         thinned = [rows[:: max(1, -(-len(rows) // _MOST))] for rows in per_class]
         chosen_M = np.sort(np.concatenate(thinned))
         self._targets_M = self._targets_N[chosen_M]
-        ways_MCK = draw_ways(len(chosen_M), N_COPIES)
-        # Rounded to a quarter of the memory of float pixels, in the host's: C * M * R * R bytes.
-        shape = (N_COPIES, len(chosen_M), resolution, resolution)
+        ways_MCK = draw_ways(len(chosen_M), _N_COPIES)
+        # Kept as uint8 on the host, a quarter of what float pixels take: C * M * R * R bytes.
+        shape = (_N_COPIES, len(chosen_M), resolution, resolution)
         self._shifted_CMRR = torch.empty(shape, dtype=torch.uint8)
         cut, is_normal_M = view(1.0, 1 - normal_cut), torch.from_numpy(self._targets_M == 0)
         for part in torch.arange(len(chosen_M)).split(_BATCH):
@@ -93,7 +94,7 @@ class Validation:
     def scores(self, classifier: Classifier) -> Scores:
         """Raises TrainingError on a logit that is not finite."""
         plain_N = classifier.split_logits(self._val)
-        shifted_CM = self._shifted_logits(classifier)
+        shifted_CM, targets_CM = self.shifted_logits(classifier)
         if not (np.isfinite(plain_N).all() and np.isfinite(shifted_CM).all()):
             raise non_finite("a validation logit is not finite")
         targets_N, logits_N = torch.from_numpy(self._targets_N), torch.from_numpy(plain_N)
@@ -102,9 +103,7 @@ class Validation:
             loss=float(loss_function(logits_N, targets_N.float(), weights_2)),
             accuracy=float(((plain_N > 0) == (self._targets_N > 0)).mean()),
             auroc=float(roc_auc_score(self._targets_N, plain_N)),
-            shifted_auroc=float(
-                roc_auc_score(np.tile(self._targets_M, N_COPIES), shifted_CM.ravel())
-            ),
+            shifted_auroc=float(roc_auc_score(targets_CM.ravel(), shifted_CM.ravel())),
         )
 
     def calibrate(self, classifier: Classifier) -> ModelInfo:
@@ -114,11 +113,11 @@ class Validation:
 
         Raises TrainingError as `scores` does.
         """
-        shifted_CM = self._shifted_logits(classifier)
+        shifted_CM, targets_CM = self.shifted_logits(classifier)
         if not np.isfinite(shifted_CM).all():
             raise non_finite("a logit of the weights in half precision is not finite")
-        info, truth_CM = classifier.info, np.tile(self._targets_M > 0, N_COPIES)
-        temperature = fit_temperature(shifted_CM.ravel(), truth_CM, info.prevalence)
+        info, truth = classifier.info, targets_CM.ravel() > 0
+        temperature = fit_temperature(shifted_CM.ravel(), truth, info.prevalence)
         points = choose_operating_points(shifted_CM, self._targets_M, temperature)
         return dataclasses.replace(
             info,
@@ -136,8 +135,12 @@ class Validation:
         """Of `Classifier.detect`, of the films as they are, (N,)."""
         return classifier.split_detect(self._val).distances_B
 
-    def _shifted_logits(self, classifier: Classifier) -> NDArray[np.float32]:
-        return self._of_shifted(classifier.logits, classifier.batch)
+    def shifted_logits(
+        self, classifier: Classifier
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Of the shifted copies, and their targets, both (C, M)."""
+        logits_CM = self._of_shifted(classifier.logits, classifier.batch)
+        return logits_CM, np.broadcast_to(self._targets_M, logits_CM.shape)
 
     def _of_shifted(
         self, answer: Callable[[Tensor], NDArray[np.float32]], size: int

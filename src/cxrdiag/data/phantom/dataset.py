@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,13 +14,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from cxrdiag.cores import n_cores
+from cxrdiag.data.kaggle import METADATA
 from cxrdiag.data.phantom.anatomy import Anatomy, draw_anatomy, vessel_tree
 from cxrdiag.data.phantom.chest import build_chest
 from cxrdiag.data.phantom.film import View, draw_leads, draw_view, expose, patient_grid, project
 from cxrdiag.data.phantom.findings import Finding, draw_opacity
 
 HEADER = ",X_ray_image_name,Label,Dataset_type,Label_2_Virus_category,Label_1_Virus_category"
-METADATA = "Chest_xray_Corona_Metadata.csv"
 IMAGES = Path("Coronahack-Chest-XRay-Dataset", "Coronahack-Chest-XRay-Dataset")
 
 # How often each cause of pneumonia looks like what.
@@ -66,7 +66,7 @@ def write_coronahack(
     for split in ("train", "test"):
         (out / IMAGES / split).mkdir(parents=True)
     # Threads, not processes: a caller's script then needs no guard against being imported anew.
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(4, n_cores())) as pool:
         jobs = pool.map(lambda film: _write(out, film, seed, size), films)
         for done, _ in enumerate(jobs, start=1):
             if progress:
