@@ -101,8 +101,8 @@ def _classifier(graph: bytes | str, info: ModelInfo, folder: Path) -> OnnxClassi
     threads = info.at_once(n_cores(), _MOST)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ALONE
-    # Those of the session come on top of the ones that call it, and serve all of them; the first
-    # is counted for the caller.
+    # A session's threads serve all callers and come on top of theirs; ONNX Runtime counts the
+    # caller as the first of them.
     options.intra_op_num_threads = n_cores() - threads + 1
     try:
         return OnnxClassifier(onnxruntime.InferenceSession(graph, options), info, threads)

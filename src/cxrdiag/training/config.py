@@ -30,7 +30,7 @@ RANGES: dict[str, tuple[float, float]] = {
     # Below 8 a strided 1 x 1 convolution of torch 2.15 writes beyond its memory, channels last.
     "model.width": (8, 1024),
     "training.epochs": (1, 10_000),
-    # Batch norm needs two images a batch; an odd number of images in twos leaves one alone.
+    # Batch norm needs two images in a batch; in batches of two an odd one would be left alone.
     "training.batch_size": (3, 65_536),
     "training.lr": (0, 1000),
     "training.weight_decay": (0, 1000),

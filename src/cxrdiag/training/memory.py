@@ -18,8 +18,8 @@ def kept_memory() -> Iterator[None]:
     By itself it gives large blocks back to the kernel at once, and gets them again in pages that
     are zeroed one by one (benchmarks/speed/parts.py counts them).
 
-    It holds for the whole process, over what MALLOC_* and GLIBC_TUNABLES say; of two blocks in two
-    threads the first to end takes it from the other.
+    It holds for the whole process, over what MALLOC_* and GLIBC_TUNABLES say. Where two threads are
+    in such blocks at once, the first to leave ends it for both.
     """
     # Other C libraries of Linux have no mallopt.
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None

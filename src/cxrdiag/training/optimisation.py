@@ -51,12 +51,12 @@ def class_weights(targets_N: Tensor, balance: bool) -> Tensor:
 
 
 def loss_function(
-    logits_B: Tensor, targets_B: Tensor, weights_2: Tensor, smoothing: float = 0.0
+    logits: Tensor, targets: Tensor, weights_2: Tensor, smoothing: float = 0.0
 ) -> Tensor:
-    """Mean weighted binary cross-entropy; targets are 0 or 1. Views (B, V) are as good as (B,)."""
-    soft = targets_B * (1 - smoothing) + smoothing / 2
-    weight = weights_2[targets_B.long()]
-    return F.binary_cross_entropy_with_logits(logits_B, soft, weight=weight)
+    """Mean weighted binary cross-entropy; both of one shape, (B,) or (B, V), targets 0 or 1."""
+    soft = targets * (1 - smoothing) + smoothing / 2
+    weight = weights_2[targets.long()]
+    return F.binary_cross_entropy_with_logits(logits, soft, weight=weight)
 
 
 def inconsistency(logits_BV: Tensor) -> Tensor:
