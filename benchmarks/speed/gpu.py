@@ -41,6 +41,7 @@ def main() -> None:
         cxrdiag("prepare", "--kaggle-dir", arguments.data, "--out", store)
         train = (*CXRDIAG, "train", "--device", "cuda", "--data", str(store), "--run", "{work}/run")
         large = ("data.resolution=224", "model.width=64", "training.batch_size=256")
+        large += ("training.consistency=0", "training.optimizer=adamw")  # one view of a film
         settings = [option for setting in large for option in ("--set", setting)]
         sides = (
             Side("224 pixels", (*train, "--epochs", "5", *settings), last_epoch),

@@ -164,7 +164,9 @@ def train(a: argparse.Namespace) -> Race:
     films, store = few_films(a.data, a.work / "few500", 500), a.work / "few500-store"
     prepare_ = (*CXRDIAG, "prepare", "--kaggle-dir", str(films), "--out", str(store))
     run_once(Side("prepare", (*prepare_, "--no-audit")))
+    # One view of a film and a plain optimizer, as theirs.
     settings = ("data.resolution=224", "model.width=64", "training.batch_size=32")
+    settings += ("training.consistency=0", "training.optimizer=adamw")
     ours = (*CXRDIAG, "train", "--data", str(store), "--run", "{work}/run", "--epochs", "1")
     ours += tuple(option for setting in settings for option in ("--set", setting))
 

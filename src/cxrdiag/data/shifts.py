@@ -3,8 +3,8 @@
 A validation split drawn from the training set is exposed and framed as the training films are, and
 says little of how a model reads films from elsewhere. Its films under these shifts say more. They
 are fixed, seeds included: what becomes of a film does not depend on which others are shifted with
-it, but the ways are dealt by a film's place in the split. Framing, letters and blur are in parts of the side; grain and JPEG's blocks are of stored
-pixels.
+it, but the ways are dealt by a film's place in the split. Framing, letters and blur are in parts of
+the side; grain and JPEG's blocks are of stored pixels.
 
 Shapes: B batch, S side of a stored square, K kinds of shift.
 """
