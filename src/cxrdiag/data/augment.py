@@ -27,7 +27,8 @@ class AugmentConfig:
     normal_cut: float = 0.0
     """Largest share of its height that the crop of a Normal film loses besides.
 
-    For data in which the two classes are framed differently; where they are not, leave it 0.
+    For data in which the two classes are framed differently; where they are not, leave it 0. The
+    normal films of shifted validation lose all of it.
     """
     aspect: float = 0.0
     """Largest stretch of width against height, as a fraction: 0.1 is 1.1 : 1 either way."""
