@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 PYTHON = sys.executable
 CXRDIAG = (PYTHON, "-m", "cxrdiag")
 FLOORS = str(HERE / "floors.py")
-_ACCURACY, _EPOCHS, _MINUTES = 0.93, 30, 48
+_ACCURACY, _EPOCHS, _MINUTES = 0.93, 14, 48
 """On test; of the recipe `default`; after which torchvision's loop is ended."""
 
 

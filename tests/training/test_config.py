@@ -263,13 +263,13 @@ def test_an_unknown_recipe_names_the_shipped_ones(tmp_path: Path) -> None:
         assert "default, best, finetune, original, smoke" in error.hint
 
 
-def test_best_is_default_with_more_pixels_and_epochs() -> None:
+def test_best_is_default_with_more_pixels_and_epochs_and_the_optimizer_it_shipped_with() -> None:
     default, best = load_recipe("default"), load_recipe("best")
     assert best.augment == default.augment
     assert best.model == default.model
-    assert dataclasses.replace(best.training, epochs=1) == dataclasses.replace(
-        default.training, epochs=1
-    )
+    now = {name: getattr(default.training, name) for name in ("optimizer", "lr", "weight_decay")}
+    same = dataclasses.replace(best.training, **now, epochs=28, consistency=0.1)
+    assert same == default.training
     assert best.data.resolution > default.data.resolution
     assert best.training.epochs > default.training.epochs
 
