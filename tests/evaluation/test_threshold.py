@@ -1,14 +1,15 @@
-"""The operating point separates what can be separated, and is never at the edge by accident."""
+"""The threshold is where a logistic regression is undecided; the other points have their rates."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.optimize
 import scipy.special
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from sklearn.metrics import balanced_accuracy_score
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from cxrdiag.evaluation.threshold import choose_operating_points, choose_threshold
 from cxrdiag.model.probability import probability
@@ -16,28 +17,12 @@ from cxrdiag.model.probability import probability
 
 def _choose(normal: list[float], pneumonia: list[float]) -> float:
     """The threshold for these logits, in probability."""
+    return float(probability(_logit(normal, pneumonia)))
+
+
+def _logit(normal: list[float], pneumonia: list[float]) -> float:
     targets = np.repeat([0, 1], [len(normal), len(pneumonia)])
-    return float(probability(choose_threshold(np.array([*normal, *pneumonia]), targets)))
-
-
-def _balanced(threshold: float, normal: list[float], pneumonia: list[float]) -> tuple[float, float]:
-    """Balanced accuracy at a threshold, and its standard error."""
-    # `>=`, as everywhere a label is given.
-    sensitivity = float((probability(pneumonia) >= threshold).mean())
-    specificity = float((probability(normal) < threshold).mean())
-    variance = sensitivity * (1 - sensitivity) / len(pneumonia)
-    variance += specificity * (1 - specificity) / len(normal)
-    return (sensitivity + specificity) / 2, variance**0.5 / 2
-
-
-def _best(normal: list[float], pneumonia: list[float]) -> tuple[float, float]:
-    """The highest balanced accuracy of any threshold, by trying them all, and its error.
-
-    Of equals the largest error: any of them may be the one that is compared with.
-    """
-    tried = [_balanced(t, normal, pneumonia) for t in (*probability([*normal, *pneumonia]), 2.0)]
-    highest = max(accuracy for accuracy, _ in tried)
-    return highest, max(error for accuracy, error in tried if accuracy > highest - 1e-9)
+    return choose_threshold(np.array([*normal, *pneumonia]), targets)
 
 
 @pytest.mark.parametrize(
@@ -53,39 +38,36 @@ def _best(normal: list[float], pneumonia: list[float]) -> tuple[float, float]:
 def test_separable_classes_are_separated_in_the_middle_of_the_gap_in_logits(
     normal: list[float], pneumonia: list[float], expected: float
 ) -> None:
-    assert scipy.special.logit(_choose(normal, pneumonia)) == pytest.approx(expected, abs=1e-6)
+    assert _logit(normal, pneumonia) == pytest.approx(expected, abs=0.2)
+
+
+def test_where_logits_are_drawn_from_two_bells_it_is_where_those_are_as_high() -> None:
+    # Logistic regression is exact there: of means -1 and 4, both of variance 1, 1.5.
+    rng = np.random.default_rng(0)
+    normal, pneumonia = rng.normal(-1, 1, 5000), rng.normal(4, 1, 50_000)  # however many of each
+    assert _logit(list(normal), list(pneumonia)) == pytest.approx(1.5, abs=0.05)
+
+
+def test_it_is_undecided_where_both_classes_pull_alike() -> None:
+    # At the optimum the residuals of either class, weighed alike, have one sum.
+    normal, pneumonia = [-5.0, -4.0, -2.0, -1.0, 1.5], [-1.5, 1.0, 2.0, 3.0]
+    logits, truth = np.array([*normal, *pneumonia]), np.repeat([0.0, 1.0], [5, 4])
+    weights = np.repeat([1 / 5, 1 / 4], [5, 4])
+
+    def cross_entropy(line: NDArray[np.float64]) -> float:
+        signed = (2 * truth - 1) * (line[0] * logits + line[1])
+        return float((weights * np.logaddexp(0, -signed)).sum())
+
+    slope, intercept = scipy.optimize.minimize(cross_entropy, [1.0, 0.0], tol=1e-10).x
+    assert _logit(normal, pneumonia) == pytest.approx(-intercept / slope, abs=1e-3)
 
 
 def test_one_stray_image_does_not_drag_the_threshold_to_itself() -> None:
-    # The best threshold is just below the stray at -6; from there to the gap's upper end every
-    # threshold is within one standard error, 0.5 * sqrt(0.05 * 0.95 / 20) = 0.024.
-    normal = [-8.0 + 0.01 * i for i in range(20)]
-    pneumonia = [-6.0, *(6.0 + 0.01 * i for i in range(39))]
-    logit = scipy.special.logit(_choose(normal, pneumonia))
-    # Perfectly separable: its error is nought, and the gap below the stray is the only range.
-    assert logit == pytest.approx((-6 - 7.81) / 2)
-    # With a Normal above it, separation is not perfect and the stray has no say.
-    normal[-1] = -5.0
-    assert scipy.special.logit(_choose(normal, pneumonia)) == pytest.approx((-5 + 6) / 2)
-
-
-def test_by_hand_with_overlap() -> None:
-    # Of four Pneumonia one is missed from 1.0 down to -1.0: 0.875, with an error of 0.108. A higher
-    # threshold misses a second, one at -1.0 calls a Normal besides: 0.75, which is too little.
-    normal, pneumonia = [-5.0, -4.0, -2.0, -1.0], [-1.5, 1.0, 2.0, 3.0]
-    assert _balanced(0.5, normal, pneumonia) == pytest.approx((0.875, 0.10825), abs=1e-4)
-    assert scipy.special.logit(_choose(normal, pneumonia)) == pytest.approx(0.0, abs=1e-9)
-    # The same ten logits higher: the range that is best begins and ends at 9.0 and 11.0.
-    higher = [z + 10 for z in normal], [z + 10 for z in pneumonia]
-    assert scipy.special.logit(_choose(*higher)) == pytest.approx(10.0)
-    # A dip within the error does not end the range. From 1.0 down: 17 of 20 and all Normal, 0.925
-    # with an error of 0.040; at -1.0 a Normal is called, 0.9; at -1.5 another Pneumonia, 0.925.
-    # Ten logits higher, its end nearest to 0.5 is half-way between -9.0 and -1.5.
-    normal, pneumonia = [-9.0] * 19 + [-1.0], [-20.0, -20.0, -1.5] + [1.0] * 17
-    assert _balanced(0.5, normal, pneumonia) == pytest.approx((0.925, 0.0399), abs=1e-4)
-    assert _choose(normal, pneumonia) == 0.5
-    higher = [z + 10 for z in normal], [z + 10 for z in pneumonia]
-    assert scipy.special.logit(_choose(*higher)) == pytest.approx(10 + (-9.0 - 1.5) / 2)
+    rng = np.random.default_rng(0)
+    normal, pneumonia = list(rng.normal(-2, 1, 100)), list(rng.normal(2, 1, 300))
+    before = _logit(normal, pneumonia)
+    assert _logit([*normal, 5.0], pneumonia) == pytest.approx(before, abs=0.2)
+    assert _logit(normal, [*pneumonia, -6.0]) == pytest.approx(before, abs=0.2)
 
 
 def test_as_many_errors_either_way_leave_the_threshold_near_a_half() -> None:
@@ -94,32 +76,24 @@ def test_as_many_errors_either_way_leave_the_threshold_near_a_half() -> None:
         normal, pneumonia = rng.normal(-2, 1.5, 100), rng.normal(2, 1.5, 300)
         assert _choose(list(normal), list(pneumonia)) == pytest.approx(0.5, abs=0.1)
         # And where all logits are far too high, it goes up with them.
-        assert scipy.special.logit(_choose(list(normal + 6), list(pneumonia + 6))) > 4
-
-
-def test_good_thresholds_with_worse_ones_between_are_not_averaged() -> None:
-    # Two good places far apart; midway, at 0, balanced accuracy is chance.
-    normal = [-8.0] * 40 + [4.0] * 40
-    pneumonia = [-4.0] * 40 + [8.0] * 40
-    best, error = _best(normal, pneumonia)
-    at_middle, _ = _balanced(0.5, normal, pneumonia)
-    assert at_middle < best - error
-    accuracy, _ = _balanced(_choose(normal, pneumonia), normal, pneumonia)
-    assert accuracy == best == 0.75
+        assert _logit(list(normal + 6), list(pneumonia + 6)) > 4
 
 
 _LOGITS = st.lists(st.floats(-30, 30, width=16), min_size=1, max_size=25)
 
 
-@given(normal=_LOGITS, pneumonia=_LOGITS)
-def test_it_is_a_probability_within_one_standard_error_of_the_best(
-    normal: list[float], pneumonia: list[float]
+@given(normal=_LOGITS, pneumonia=_LOGITS, shift=st.floats(-3, 3), scale=st.floats(0.5, 2))
+def test_it_moves_with_the_logits(
+    normal: list[float], pneumonia: list[float], shift: float, scale: float
 ) -> None:
-    threshold = _choose(normal, pneumonia)
-    assert 0 < threshold < 1
-    best, error = _best(normal, pneumonia)
-    accuracy, _ = _balanced(threshold, normal, pneumonia)
-    assert accuracy >= best - error - 1e-9
+    # Among the logits, and where another unit of theirs puts it.
+    targets = np.repeat([0, 1], [len(normal), len(pneumonia)])
+    logits = np.array([*normal, *pneumonia]) / 3
+    threshold = choose_threshold(logits, targets)
+    assert logits.min() <= threshold <= logits.max()
+    moved = choose_threshold(logits * scale + shift, targets)
+    if abs(roc_auc_score(targets, logits) - 0.5) > 0.1:  # else hardly anything is preferred
+        assert moved == pytest.approx(threshold * scale + shift, abs=0.1)
 
 
 @given(
@@ -133,15 +107,18 @@ def test_whatever_the_network_says_it_is_a_probability(
     assert 0 < _choose(logits[n:], logits[:n]) < 1
 
 
-def test_order_does_not_matter_and_scikit_learn_agrees_on_the_accuracy() -> None:
+def test_order_and_the_size_of_a_class_do_not_matter() -> None:
     rng = np.random.default_rng(0)
     targets: NDArray[np.int64] = rng.integers(0, 2, 300)
     logits = rng.normal(2.0 * targets - 0.3, 1.5)
     threshold = choose_threshold(logits, targets)
     order = rng.permutation(300)
-    assert choose_threshold(logits[order], targets[order]) == threshold
-    found = balanced_accuracy_score(targets, logits >= threshold)
+    assert choose_threshold(logits[order], targets[order]) == pytest.approx(threshold, abs=1e-4)
+    repeats = np.where(targets > 0, 7, 1)
+    often = choose_threshold(np.repeat(logits, repeats), np.repeat(targets, repeats))
+    assert often == pytest.approx(threshold, abs=1e-4)
     best = max(balanced_accuracy_score(targets, logits >= t) for t in logits)
+    found = balanced_accuracy_score(targets, logits >= threshold)
     assert best - 0.5 * (2 * 0.25 / 150) ** 0.5 <= found <= best
 
 
@@ -170,5 +147,5 @@ def test_operating_points_by_hand() -> None:
     assert twice["specificity=0.95"].sensitivity_ci95 == (low, high)
     youden = points["youden"]
     assert youden.sensitivity + youden.specificity == pytest.approx(1.6)
-    assert cut["balanced"] == pytest.approx(10 * choose_threshold(logits[0], targets))
+    assert cut["balanced"] == pytest.approx(79.5, abs=1e-3)  # of two classes that mirror each other
     assert len(points) == 8
