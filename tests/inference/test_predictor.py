@@ -99,12 +99,13 @@ def test_the_threshold_itself_is_pneumonia(
 def test_a_bad_file_keeps_its_place(
     predictor: Predictor, films: list[Path], tmp_path: Path
 ) -> None:
-    bad = tmp_path / "bad.png"
+    bad, empty = tmp_path / "bad.png", tmp_path / "empty"
     bad.write_bytes(b"\x89PNG\r\n\x1a\n and no more")
-    results = list(predictor.diagnose_all([films[0], bad, tmp_path, films[1]]))
+    empty.mkdir()
+    results = list(predictor.diagnose_all([films[0], bad, empty, films[1]]))
     assert [type(result) for result in results] == [Diagnosis, Failure, Failure, Diagnosis]
     assert [result.file for result in results] == [
-        *(str(path) for path in (films[0], bad, tmp_path, films[1]))
+        *(str(path) for path in (films[0], bad, empty, films[1]))
     ]
     with pytest.raises(DataError) as error:
         predictor.diagnose(bad)
@@ -162,6 +163,51 @@ def test_a_file_is_read_once_whatever_is_wanted_of_it(
     drawn = predictor.diagnose(str(films[0]), str(tmp_path / "alone.png"))
     assert diagnosis.probability == pytest.approx(drawn.probability)
     assert Path(diagnosis.heatmap).read_bytes() == (tmp_path / "alone.png").read_bytes()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_nothing_but_an_earlier_map_is_replaced_and_no_pipe_waited_for(
+    predictor: Predictor, films: list[Path], tmp_path: Path
+) -> None:
+    predictor = copy.copy(predictor)
+    predictor.force = True
+    os.mkfifo(tmp_path / f"{films[0].stem}.png")
+    (diagnosis,) = predictor.diagnose_all([films[0]], tmp_path)
+    assert isinstance(diagnosis, Diagnosis)
+    assert diagnosis.heatmap == str(tmp_path / f"{films[0].stem}-2.png")
+    own = tmp_path / "own.jpeg"
+    own.write_bytes(films[0].read_bytes())
+    with pytest.raises(UsageError) as e:
+        predictor.diagnose(own, own)
+    assert e.value.code == "not_a_map"
+    assert own.read_bytes() == films[0].read_bytes()
+    for _ in range(2):  # a map is one whatever it is called, and may be replaced
+        predictor.diagnose(own, tmp_path / "map")
+    with pytest.raises(DataError, match="map"):
+        predictor.diagnose(tmp_path / "map")
+
+
+def test_what_cannot_be_named_or_followed_fails_by_itself(
+    predictor: Predictor, films: list[Path], tmp_path: Path
+) -> None:
+    loop = tmp_path / "loop.png"
+    loop.symlink_to(loop)
+    bad = [str(loop), "a" * 300]
+    *failures, diagnosis = predictor.diagnose_all([*bad, films[0]], tmp_path / "maps")
+    assert [failure.file for failure in failures] == bad
+    assert {failure.code for failure in failures if isinstance(failure, Failure)} == {
+        "unreadable_file"
+    }
+    assert isinstance(diagnosis, Diagnosis)
+
+
+def test_a_folder_is_the_films_in_it(
+    predictor: Predictor, films: list[Path], tmp_path: Path
+) -> None:
+    for film in films[:3]:
+        (tmp_path / film.name).write_bytes(film.read_bytes())
+    found = list(predictor.diagnose_all(tmp_path))
+    assert [Path(d.file).name for d in found] == sorted(film.name for film in films[:3])
 
 
 @pytest.mark.parametrize("shape", [(300, 200), (200, 300), (640, 480), (64, 64), (900, 30)])

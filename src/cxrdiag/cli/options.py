@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -41,9 +42,10 @@ def refuse_to_overwrite(option: str, target: Path, films: Sequence[Path], *folde
     """Raise UsageError where a file would take the place of a film, or of one in `folders`."""
     from cxrdiag.data.find import IMAGE_SUFFIXES
 
-    place = target.resolve()
-    is_film = target.suffix.lower() in IMAGE_SUFFIXES or any(place == f.resolve() for f in films)
-    if is_film or (place.exists() and place.parent in [folder.resolve() for folder in folders]):
+    place = os.path.realpath(target)  # Path.resolve raises on a loop of links
+    is_film = target.suffix.lower() in IMAGE_SUFFIXES or place in map(os.path.realpath, films)
+    kept = [os.path.realpath(folder) for folder in folders]
+    if is_film or (os.path.exists(place) and os.path.dirname(place) in kept):
         raise UsageError(
             f"{option} would write over this file",
             path=target,

@@ -205,7 +205,8 @@ def _shown(dataset: Dataset) -> NDArray[np.uint8]:
     dataset.setdefault("SamplesPerPixel", 1)
     n_pixels = dataset.Rows * dataset.Columns
     samples = dataset.SamplesPerPixel
-    bytes_a_pixel = max(4, samples) if samples > 1 else 1  # colours as of other files
+    has_colours = samples > 1 or photometric == "PALETTE COLOR"
+    bytes_a_pixel = max(4, samples) if has_colours else 1  # as of other files
     if n_pixels > MAX_PIXELS or n_pixels * bytes_a_pixel > MAX_BYTES:
         raise too_large(f"{dataset.Columns} x {dataset.Rows} pixels")
     dataset.setdefault("PixelRepresentation", 0)

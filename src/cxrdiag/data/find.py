@@ -88,7 +88,7 @@ def _looks_like_image(path: Path, inside: Path | None) -> bool:
 
 def is_map(path: Path) -> bool:
     """Whether the file is an activation map that `predict` drew."""
-    return _MARKED in (_head(path) or b"")
+    return os.path.isfile(path) and _MARKED in (_head(path) or b"")  # a pipe would be waited for
 
 
 def _head(path: Path) -> bytes | None:

@@ -75,15 +75,14 @@ def choose_threshold(logits_N: NDArray[np.floating], targets_N: NDArray[np.int64
     of highest balanced accuracy does; `benchmarks/threshold_rules.py` holds it against others. Both
     classes must be there.
     """
-    logits = logits_N.astype(np.float64)
+    logits = np.clip(logits_N.astype(np.float64), -_FARTHEST, _FARTHEST)
     mean, spread = logits.mean(), logits.std() or 1.0
     # Hardly a penalty: it ends the fit where the classes are apart, half-way between them.
     regression = LogisticRegression(C=1e6, class_weight="balanced", tol=1e-6, max_iter=1000)
     regression.fit((logits[:, None] - mean) / spread, targets_N)
     slope, intercept = regression.coef_[0, 0], regression.intercept_[0]
     undecided = mean - spread * intercept / slope if slope else mean
-    within = np.clip(undecided, logits.min(), logits.max())
-    return float(np.clip(within, -_FARTHEST, _FARTHEST))
+    return float(np.clip(undecided, logits.min(), logits.max()))
 
 
 def _clip(thresholds: NDArray[np.floating]) -> NDArray[np.float64]:

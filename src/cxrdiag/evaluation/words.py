@@ -9,7 +9,7 @@ def share(value: float | None) -> str:
     """Three digits, and a fourth where they would make 1 of what is less; a dash for none."""
     if value is None:
         return "-"
-    return f"{value:.4f}" if 0.9995 <= value < 1 else f"{value:.3f}"
+    return f"{min(value, 0.9999):.4f}" if 0.9995 <= value < 1 else f"{value:.3f}"
 
 
 def interval(metrics: dict[str, Any], name: str) -> str:

@@ -41,4 +41,4 @@ def write_heatmap(path: Path, film: Picture, map_hw: NDArray[np.float32], captio
         draw.text((8, shape[1] + 26 + 16 * line), text, "#bbbbbb", small)
     marked = PngInfo()
     marked.add_text(*MAP_MARK)
-    write_file(path, lambda temporary: picture.save(temporary, pnginfo=marked))
+    write_file(path, lambda temporary: picture.save(temporary, format="PNG", pnginfo=marked))

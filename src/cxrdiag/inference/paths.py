@@ -25,7 +25,7 @@ def expand(files: Sequence[Path]) -> list[Path]:
     paths: list[Path] = []
     for file in files:
         try:
-            found = find_images(file) if file.is_dir() else []
+            found = find_images(file) if os.path.isdir(file) else []  # of any name at all
         except DataError:  # said where the file is read
             found = []
         paths += found or [file]
@@ -39,15 +39,15 @@ def heatmap_paths(paths: Sequence[Path], folder: Path | None) -> list[Path | Non
     """
     if folder is None:
         return [None] * len(paths)
-    root = folder.resolve()
+    root = os.path.realpath(folder)  # Path.resolve raises on a loop of links
     # Some file systems tell no upper case from lower.
-    taken = {str(path.resolve()).casefold() for path in paths}
+    taken = {os.path.realpath(path).casefold() for path in paths}
     left: dict[str, Iterator[Path]] = {}
     heatmaps: list[Path | None] = []
     for path in paths:
         places = left.setdefault(path.stem, _free_places(path.stem, folder))
-        place = next(p for p in places if str(root / p.name).casefold() not in taken)
-        taken.add(str(root / place.name).casefold())
+        place = next(p for p in places if os.path.join(root, p.name).casefold() not in taken)
+        taken.add(os.path.join(root, place.name).casefold())
         heatmaps.append(place)
     return heatmaps
 

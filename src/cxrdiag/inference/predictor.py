@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,14 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrdiag.cores import n_cores
-from cxrdiag.data.find import find_images
+from cxrdiag.data.find import find_images, is_map
 from cxrdiag.data.image import Picture, read_bytes, read_picture
 from cxrdiag.data.kaggle import NORMAL, PNEUMONIA
-from cxrdiag.errors import DataError
+from cxrdiag.errors import DataError, UsageError
 from cxrdiag.inference.abstain import UNLIKE, why_not
 from cxrdiag.inference.backend import load_backend
 from cxrdiag.inference.heatmap import SIDE, write_heatmap
-from cxrdiag.inference.paths import anonymous_heatmap_path, anonymous_name, heatmap_paths
+from cxrdiag.inference.paths import (
+    anonymous_heatmap_path,
+    anonymous_name,
+    expand,
+    heatmap_paths,
+)
 from cxrdiag.model.answers import check_finite
 from cxrdiag.model.info import DEFAULT_POINT, NOTICE
 from cxrdiag.model.probability import probability
@@ -112,8 +118,16 @@ class Predictor:
         """Diagnose one file, and draw its activation map to the PNG `heatmap` if given.
 
         It abstains, and draws nothing, where the picture does not look like an upright frontal
-        chest X-ray. Raises DataError where the file cannot be read.
+        chest X-ray. Raises DataError where the file cannot be read, UsageError where something
+        else than a map lies at `heatmap`.
         """
+        if heatmap is not None and os.path.lexists(heatmap) and not is_map(Path(heatmap)):
+            raise UsageError(
+                "something else than a map is there already",
+                path=Path(heatmap),
+                hint="give the map another name; nothing was changed",
+                code="not_a_map",
+            )
         film = self._decode(str(path), read_bytes(Path(path)), drawn=heatmap is not None)
         return self._diagnose([film], [None if heatmap is None else Path(heatmap)])[0]
 
@@ -126,9 +140,10 @@ class Predictor:
     ) -> Iterator[Diagnosis | Failure]:
         """Diagnose files in order, decoding on all cores; a bad one gives a Failure.
 
+        Of a folder all images below it (`expand`).
         Where `anonymous`, files go by a hash of what is in them (`anonymous_name`).
         """
-        paths = [Path(f) for f in ([files] if isinstance(files, str | Path) else files)]
+        paths = expand([Path(f) for f in ([files] if isinstance(files, str | Path) else files)])
         folder = None if heatmap_dir is None else Path(heatmap_dir)
         heatmaps = heatmap_paths(paths, None if anonymous else folder)
         read = functools.partial(self._read, anonymous=anonymous, drawn=folder is not None)
@@ -152,7 +167,7 @@ class Predictor:
         # Once, whatever is wanted of it: a pipe can be read no second time, and a file may be gone.
         name = "unreadable" if anonymous else str(path)
         try:
-            if path.is_dir():
+            if os.path.isdir(path):
                 find_images(path)  # there are none, or it cannot be listed
                 return Failure(name, "no_images", "no image in this folder")
             data = read_bytes(path)
