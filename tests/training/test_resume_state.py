@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from cxrdiag.errors import ModelError
-from cxrdiag.training.resume import digest, load_resume, save_resume
+from cxrdiag.training.resume import VERSION, digest, load_resume, save_resume
 
 
 def test_a_resume_state_comes_back_bit_for_bit(tmp_path: Path) -> None:
@@ -39,9 +39,9 @@ def test_a_resume_state_comes_back_bit_for_bit(tmp_path: Path) -> None:
     [
         (None, "resume_version"),
         ({"version": "99", "state": "{}"}, "resume_version"),
-        ({"version": "4"}, "damaged_resume"),
-        ({"version": "4", "state": "{"}, "damaged_resume"),
-        ({"version": "4", "state": "[]"}, "damaged_resume"),
+        ({"version": str(VERSION)}, "damaged_resume"),
+        ({"version": str(VERSION), "state": "{"}, "damaged_resume"),
+        ({"version": str(VERSION), "state": "[]"}, "damaged_resume"),
     ],
 )
 def test_a_resume_state_that_is_not_ours_is_refused(
