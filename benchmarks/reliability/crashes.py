@@ -217,11 +217,13 @@ def signals(trainings: Trainings, n: int) -> Counter[str]:
             time.sleep(rng.uniform(0.2, 2.0))
             os.killpg(child.pid, number)
             ended = child.wait()
-            if ended == 0:
-                continue  # before the signal
+            is_saved = (run / "resume.safetensors").exists()
+            if ended in (0, code) and (run / "model.json").exists() and not is_saved:
+                problem = trainings.problem(run)  # it had its model before the signal
+                outcomes[f"BAD: {problem}" if problem else "ended before it"] += 1
+                continue
             heard += 1
             line = child.lines[-1] if child.lines else ""
-            is_saved = (run / "resume.safetensors").exists()
             said = "saved; go on with: cxrdiag train --resume" if is_saved else "interrupted before"
             problem = None
             if ended != code or len(child.lines) != 1 or not line.startswith(said):
