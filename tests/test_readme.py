@@ -7,7 +7,9 @@ import statistics
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+import cxrdiag
 from cxrdiag.cli.evaluate import show_metrics
 from cxrdiag.model.info import UNCERTAIN
 from cxrdiag.runs import SHIPPED_FOLDER
@@ -48,6 +50,50 @@ def test_the_evaluation_of_the_shipped_model_is_that_of_its_metrics(
         assert line in README
 
 
+@pytest.fixture
+def films_folder(films: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder: xray.jpeg, notes.txt, and films/ of one film, turned too, and no film."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "films"
+    folder.mkdir()
+    with Image.open(films[0]) as film:
+        film.save(folder / "a.png")
+        film.save("xray.jpeg")
+        film.rotate(180).save(folder / "b-turned.png")
+    (tmp_path / "notes.txt").write_text("no film")
+    (folder / "c-notes.png").write_text("no film")
+    return tmp_path
+
+
+def test_the_program_in_python_runs_as_it_stands(
+    films_folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    (code,) = (c for c in re.findall(r"```python\n(.*?)```", README, re.S) if "diagnose_all" in c)
+    exec(code, {})
+    film, turned, notes = capsys.readouterr().out.splitlines()
+    diagnosis = cxrdiag.load("shipped").diagnose("films/a.png")
+    said = ["uncertain"] if diagnosis.uncertain else [diagnosis.label]
+    assert film.split()[:3] == ["films/a.png", *said, str(diagnosis.probability)]
+    assert turned.startswith("films/b-turned.png no answer: it does not look like an upright")
+    assert notes.startswith("films/c-notes.png unsupported_format not a JPEG")
+    assert [path.name for path in (films_folder / "maps").iterdir()] == ["a.png"]
+
+
+def test_the_document_of_predict_has_the_keys_that_are_shown(films_folder: Path, cxrdiag_command):
+    (shown,) = (json.loads(text) for text in re.findall(r"```json\n(.*?)```", README, re.S))
+    files = ("xray.jpeg", "notes.txt")
+    found = cxrdiag_command("predict", "--run", "shipped", *files, "--json").document
+    assert found.keys() == shown.keys()
+    ((diagnosis,), (shown_diagnosis,)) = found["diagnoses"], shown["diagnoses"]
+    assert shown_diagnosis.keys() <= diagnosis.keys()
+    assert {key: found[key] for key in ("errors", "model", "version", "notice")} == {
+        key: shown[key] for key in ("errors", "model", "version", "notice")
+    }
+    model = json.loads((SHIPPED_FOLDER / "model.json").read_text(encoding="utf-8"))
+    assert shown_diagnosis["threshold"] == diagnosis["threshold"] == model["threshold"]
+    assert f"│ probability {shown_diagnosis['probability']:.3f} where 50%" in README
+
+
 def test_where_it_fails_is_what_was_measured():
     metrics = json.loads((SHIPPED_FOLDER / "metrics.json").read_text(encoding="utf-8"))
     worse, better = (metrics["specificity_by_series"][name] for name in ("NORMAL2-IM", "IM"))
@@ -64,17 +110,17 @@ def test_what_is_said_of_refusing_is_what_was_measured():
     found = json.loads((ROOT / "benchmarks" / "results" / "refusal.json").read_text())
     others, films = found["others_refused"], found["films_refused"]
     assert (films["k"], films["n"]) == (0, 624)
-    said = f"Of {others['n']:,} pictures of {len(found['kinds'])} kinds"
-    assert said in README
     text = " ".join(README.split())
-    assert f"it refused {others['k']:,}, of 624 test films none" in text
+    said = f"It refused {others['k']:,} of {others['n']:,} other pictures, of {len(found['kinds'])}"
+    assert f"{said} kinds that no training saw, and none of 624 test films" in text
     found = json.loads((ROOT / "benchmarks" / "results" / "other_origin.json").read_text())
     frontal, lateral = (found[f"other origin, {view}"] for view in ("frontal", "lateral"))
-    unsaid, refused = (frontal[name] for name in ("answered without a warning", "refused"))
-    assert f"answered {unsaid['k']} of the {unsaid['n']} frontal ones without" in text
-    assert f"and refused {refused['k']}" in text
-    assert (lateral["answered without a warning"]["k"], lateral["refused"]["n"]) == (1, 4)
-    assert "of the four lateral ones it answered one" in text
+    unsaid, n_lateral = frontal["answered without a warning"], lateral["refused"]["n"]
+    assert (lateral["answered without a warning"]["k"], n_lateral) == (1, 4)
+    said = (
+        f"answered {unsaid['k']} of the {unsaid['n']} frontal ones so, and one of the four lateral"
+    )
+    assert said in text
 
 
 def test_the_tables_of_speed_and_growth_are_made_from_the_committed_results(

@@ -5,7 +5,8 @@
 >>> model.diagnose("xray.jpeg").probability     # doctest: +SKIP
 0.97
 
-Errors are cxrdiag.CxrdiagError. For research and education; not a medical device.
+Of several files `model.diagnose_all` gives a cxrdiag.Diagnosis or cxrdiag.Failure each. Errors are
+cxrdiag.CxrdiagError. For research and education; not a medical device.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from typing import TYPE_CHECKING
 from cxrdiag.errors import CxrdiagError
 
 if TYPE_CHECKING:
-    from cxrdiag.inference.predictor import Predictor
+    from cxrdiag.inference.predictor import Diagnosis, Failure, Predictor
 
-__all__ = ["CxrdiagError", "load"]
+__all__ = ["CxrdiagError", "Diagnosis", "Failure", "load"]
 __version__ = "0.1.0"
 
 
@@ -43,3 +44,12 @@ def load(
     from cxrdiag.runs import find_model
 
     return Predictor(find_model(run), device, operating_point, force, backend)
+
+
+def __getattr__(name: str) -> object:
+    """`Diagnosis` and `Failure`, when they are asked for: importing cxrdiag costs nothing."""
+    if name in ("Diagnosis", "Failure"):
+        from cxrdiag.inference import predictor
+
+        return getattr(predictor, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxrdiag.cli.options import Device, Json, Model, OperatingPoint, refuse_to_overwrite
+from cxrdiag.cli.options import Json, Model, OperatingPoint, refuse_to_overwrite
 from cxrdiag.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -42,7 +42,12 @@ def predict(
     anonymous: Annotated[
         bool, typer.Option("--anonymous", help="Call files by a hash of what is in them.")
     ] = False,
-    device: Device = "auto",
+    device: Annotated[
+        str,
+        typer.Option(
+            help="auto, cpu, cuda or mps; auto is the processor, with --backend torch a GPU."
+        ),
+    ] = "auto",
     backend: Annotated[
         str,
         typer.Option(
