@@ -58,6 +58,29 @@ def test_a_writer_that_writes_nothing_is_an_error(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_two_writers_at_once_do_not_mix(tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+
+    def write(temporary: Path) -> None:
+        temporary.write_text("first")
+        write_file(path, lambda other: other.write_text("the second, which is longer"))
+        assert temporary.read_text() == "first"
+
+    write_file(path, write)
+    assert _tree(tmp_path) == {"model.json": b"first"}
+
+
+def test_links_in_a_circle_are_an_error_of_the_system(tmp_path: Path) -> None:
+    loop, back = tmp_path / "loop", tmp_path / "back"
+    loop.symlink_to(back)
+    back.symlink_to(loop)
+    for act in (lambda: write_text(loop, ""), lambda: clear_up(loop), new_folder(loop).__enter__):
+        with pytest.raises(OSError, match="symbolic links") as e:
+            act()
+        assert e.value.filename == str(loop)
+    assert sorted(tmp_path.iterdir()) == [back, loop]
+
+
 def test_a_link_to_a_file_is_followed(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "disk" / "a.csv").write_text("old")

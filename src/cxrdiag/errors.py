@@ -61,3 +61,8 @@ class TrainingError(CxrdiagError):
     """A training cannot go on."""
 
     exit_code = 5
+
+
+def printable(text: str) -> str:
+    """A text, as of a file's name, in which what would steer a terminal is escaped."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -41,7 +41,7 @@ def fsync(path: Path) -> None:
         os.close(descriptor)
 
 
-_STRAY = re.compile(r"\..+\.\d+\.part(\.\w+)?")
+_STRAY = re.compile(r"\..+\.[0-9a-f]+\.part(\.\w+)?")
 """What `write_file` calls a temporary file."""
 _OLD = ".old"
 _STRAY_FOLDER = re.compile(r"\.[0-9a-f]{8}(\.old)?")
@@ -49,9 +49,20 @@ _STRAY_FOLDER = re.compile(r"\.[0-9a-f]{8}(\.old)?")
 _DEVICES = {Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd")}
 
 
+def resolved(path: Path) -> Path:
+    """The place that links lead to. Raises OSError where they lead in a circle.
+
+    Not by Path.resolve, which raises RuntimeError then.
+    """
+    place = os.path.realpath(path)
+    if os.path.islink(place):
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    return Path(place)
+
+
 def refuse_folder(path: Path) -> None:
-    """Raise IsADirectoryError where `path` is a folder, which no file can replace."""
-    if path.is_dir():
+    """Raise OSError where no file can take the place of `path`: a folder, links in a circle."""
+    if resolved(path).is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
 
 
@@ -69,12 +80,12 @@ def write_file(path: Path, write: Callable[[Path], object]) -> None:
     if path.is_file() and path.absolute().parent in _DEVICES:
         # What was in it, or is printed to it afterwards, would be lost.
         raise OSError(errno.EINVAL, "redirected to a file: name that file instead", str(path))
-    path = path.resolve()  # a link is followed, not replaced
+    path = resolved(path)  # a link is followed, not replaced
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix is kept: matplotlib and others choose the format by it.
     # Not the whole name: with more before and after it, it may be longer than a name may be.
     stem = path.stem.encode("utf-8", "surrogateescape")[:100].decode("utf-8", "ignore")
-    temporary = path.with_name(f".{stem}.{os.getpid()}.part{path.suffix}")
+    temporary = path.with_name(f".{stem}.{_unique()}.part{path.suffix}")
     try:
         write(temporary)
         fsync(temporary)
@@ -133,10 +144,9 @@ def new_folder(path: Path) -> Iterator[Path]:
     An earlier `path` is replaced: it is moved aside first and removed last. What a process that was
     killed meanwhile leaves behind is for `clear_up`.
     """
-    path = path.resolve()  # a link is followed, not replaced
+    path = resolved(path)  # a link is followed, not replaced
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Not the process's number: in containers it repeats, and a killed one left its folder.
-    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
+    temporary = path.with_name(f".{path.name}.{_unique()}")
     temporary.mkdir()
     try:
         with held(temporary):
@@ -170,7 +180,7 @@ def clear_up(path: Path) -> None:
 
     Where that is the folder moved aside, and nothing has come in its place, it is put back.
     """
-    path = path.resolve()
+    path = resolved(path)
     for stray in path.parent.glob(f".{glob.escape(path.name)}.*"):
         is_folder = stray.is_dir() and not stray.is_symlink()
         if not (is_folder and _STRAY_FOLDER.fullmatch(stray.name.removeprefix(f".{path.name}"))):
@@ -185,6 +195,11 @@ def clear_up(path: Path) -> None:
                     shutil.rmtree(stray)
         except BlockingIOError:
             pass  # of a process that is at work
+
+
+def _unique() -> str:
+    # Not the process's number: in containers it repeats, and threads share it.
+    return os.urandom(4).hex()
 
 
 def _write_utf8(path: Path, text: str) -> None:

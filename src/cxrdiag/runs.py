@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import shlex
 from pathlib import Path
 
@@ -32,11 +33,16 @@ def find_model(run: Path | str | None = None, runs: Path = RUNS) -> Path:
     there is neither.
     """
     if run is not None:
-        is_shipped = str(run) == SHIPPED or Path(run).resolve() == SHIPPED_FOLDER.resolve()
+        is_shipped = str(run) == SHIPPED or is_same_place(Path(run), SHIPPED_FOLDER)
         return SHIPPED_FOLDER if is_shipped else Path(run)
     if is_finished(SHIPPED_FOLDER) and not trained_runs(runs):
         return SHIPPED_FOLDER
     return newest_run(runs)
+
+
+def is_same_place(a: Path, b: Path) -> bool:
+    """Whether two paths lead to one place, be anything there or not."""
+    return os.path.realpath(a) == os.path.realpath(b)  # Path.resolve raises on a loop of links
 
 
 def model_name(model: Path) -> str:
@@ -44,9 +50,9 @@ def model_name(model: Path) -> str:
     return SHIPPED if model == SHIPPED_FOLDER else str(model)
 
 
-def evaluation_folder(model: Path, runs: Path = RUNS) -> Path:
+def evaluation_folder(model: Path) -> Path:
     """Where an evaluation of the model of this folder is written: there, or `runs/shipped`."""
-    return runs / SHIPPED if model == SHIPPED_FOLDER else model
+    return RUNS / SHIPPED if model == SHIPPED_FOLDER else model
 
 
 def of_split(name: str, split: str) -> str:

@@ -66,7 +66,8 @@ def test_others_are_shown_on_the_official_split_alone(
             rows = {"name": [f"{i:03}" for i in range(624)], "label": labels, "patient": ""}
             p = rng.random(624)
             pd.DataFrame({**rows, "probability": p}).to_csv(run / "predictions.csv", index=False)
-            document = dict.fromkeys(NAMES, 0.5) | {"threshold": 0.5}
+            point = {"threshold": 0.5, "operating_point": "balanced"}
+            document = dict.fromkeys(NAMES, 0.5) | point
             (run / "metrics.json").write_text(json.dumps(document))
         out = cxrdiag_command("compare", *(f"{x}{n_normal}" for x in "ab")).out
         assert ("Kermany et al. 2018" in out) == official

@@ -60,6 +60,18 @@ CASES: dict[str, tuple[str, int, str, list[str]]] = {
     "store is a full folder": ("prepare --kaggle-dir SOURCE --out .", 3, "not_a_store", ["--out"]),
     "table is a folder": ("predict film.jpeg --csv empty", 1, "file_error", ["empty: Is a dir"]),
     "table is this folder": ("predict film.jpeg --csv .", 1, "file_error", [".: Is a dir"]),
+    "a run is a circle": ("predict film.jpeg --run loop", 4, "no_model", ["loop", "train one"]),
+    "evaluated is a circle": ("eval --run loop", 4, "no_model", ["loop"]),
+    "compared is a circle": ("compare loop shipped", 1, "file_error", ["loop"]),
+    "table is a circle": ("predict film.jpeg --csv loop", 1, "file_error", ["loop: Too many"]),
+    "graph is a circle": ("export --out loop", 1, "file_error", ["loop: Too many"]),
+    "training is a circle": ("train --run loop", 1, "file_error", ["loop: "]),
+    "finished and damaged": (
+        "train --resume --run damaged-json",
+        4,
+        "damaged_model",
+        ["model.json"],
+    ),
     "maps into a file": ("predict film.jpeg --heatmap film.jpeg", 2, "not_a_folder", ["film"]),
 }
 
@@ -79,6 +91,7 @@ def damaged_runs(trained_run: Path, tmp_path_factory: pytest.TempPathFactory) ->
         (folder / name).mkdir()
         (folder / name / "model.safetensors").write_bytes(its_weights)
         (folder / name / "model.json").write_text(its_model, encoding="utf-8")
+        (folder / name / "config.yaml").symlink_to(trained_run / "config.yaml")
     return folder
 
 
@@ -88,6 +101,7 @@ def disorder(desk: Path, damaged_runs: Path, films: list[Path]) -> Path:
     (desk / "film.jpeg").write_bytes(films[0].read_bytes())
     (desk / "empty").mkdir()
     (desk / "mine").mkdir()
+    (desk / "loop").symlink_to("loop")
     (desk / "mine" / "config.yaml").write_text("training: {lr: 1}")
     for run in damaged_runs.iterdir():
         (desk / run.name).symlink_to(run)
@@ -95,7 +109,7 @@ def disorder(desk: Path, damaged_runs: Path, films: list[Path]) -> Path:
 
 
 def _contents(folder: Path) -> dict[Path, int]:
-    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    return {path: path.lstat().st_mtime_ns for path in folder.rglob("*")}
 
 
 @pytest.mark.parametrize("case", CASES)

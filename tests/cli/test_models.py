@@ -39,7 +39,14 @@ def test_models_are_listed_with_their_results(shipped: Path, desk: Path, cxrdiag
     assert line.count(" - ") == 3
 
 
-@pytest.mark.parametrize("damaged", ["[", '{"recipe": "smoke", "seed": NaN, "arch": "resnet18"}'])
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        "[",
+        '{"recipe": "smoke", "seed": NaN, "arch": "resnet18"}',
+        '{"recipe": "\\u001b[2J", "seed": 0, "arch": "resnet18", "width": 8, "resolution": 32}',
+    ],
+)
 def test_a_damaged_run_does_not_hide_the_others(
     damaged: str, shipped: Path, desk: Path, cxrdiag_command
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import errno
 import math
 import os
 import sys
@@ -159,7 +160,8 @@ def test_csv_holds_what_json_says(desk: Path, odd: list[str], cxrdiag_command) -
     with (desk / "new" / "out.csv").open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
         rows = list(reader)
-    assert reader.fieldnames == [*FIELDS.split(","), "code", "message"]
+    assert reader.fieldnames == [*FIELDS.split(","), "code", "message", "model"]
+    assert {row["model"] for row in rows} == {document["model"]} == {"runs/tiny"}
     assert [row["file"] for row in rows] == odd
     assert {row["notice"] for row in rows} == {document["notice"]}
     for row, diagnosis in zip(rows, document["diagnoses"], strict=True):
@@ -201,6 +203,46 @@ def test_only_bad_files(desk: Path, cxrdiag_command) -> None:
     outcome = cxrdiag_command("predict", "text.jpeg")
     assert outcome.code == 3
     assert outcome.err == "error: text.jpeg: not a JPEG, PNG, TIFF, WebP, BMP or DICOM file\n"
+
+
+def test_answers_that_cannot_be_printed_are_in_the_table(
+    desk: Path, films: list[Path], cxrdiag_command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr("cxrdiag.cli.predict._print_people", fail)
+    assert cxrdiag_command("predict", *films[:3], "--csv", "out.csv").code == 1
+    assert len((desk / "out.csv").read_text(encoding="utf-8").splitlines()) == 4
+
+
+def test_a_name_steers_no_terminal(desk: Path, films: list[Path], cxrdiag_command) -> None:
+    name = "\x1b[31mred\x1b[2J é.jpeg"
+    (desk / name).write_bytes(films[0].read_bytes())
+    for files in ((name,), (name, "gone\x07"), (films[1], name)):
+        outcome = cxrdiag_command("predict", *files)
+        said = outcome.out + outcome.err
+        assert "\\x1b[31mred\\x1b[2J é.jpeg" in said
+        assert "\x1b[31m" not in said
+        assert "\x07" not in said
+    outcome = cxrdiag_command("predict", name, "--csv", f"{name}.jpeg")
+    assert outcome.err.startswith("error: \\x1b[31mred")
+
+
+def test_too_little_memory_is_one_line(
+    desk: Path, films: list[Path], cxrdiag_command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for error in (
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp] can't allocate memory"),
+    ):
+
+        def fail(*_: object, error: Exception = error, **__: object) -> None:
+            raise error
+
+        monkeypatch.setattr("cxrdiag.inference.predictor.read_picture", fail)
+        outcome = cxrdiag_command("predict", films[0], "--json")
+        assert (outcome.code, outcome.document["error"]["code"]) == (1, "out_of_memory")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file names are text there")
@@ -322,7 +364,7 @@ def test_a_csv_does_not_take_the_place_of_anything(
         before = (desk / target).read_bytes() if existed else b""
         outcome = cxrdiag_command("predict", "film", "--heatmap", "maps", "--csv", target)
         assert (outcome.code, outcome.out) == (2, "")
-        assert "would write over" in outcome.err
+        assert ("would write over" if existed else "is called as a film is") in outcome.err
         assert (desk / target).exists() == existed
         if existed:
             assert (desk / target).read_bytes() == before

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from cxrdiag.data.phantom.dataset import write_coronahack
 from cxrdiag.data.prepare import prepare
-from cxrdiag.data.store import COLUMNS, open_store
+from cxrdiag.data.store import COLUMNS, check_findings, open_store
 from cxrdiag.errors import DataError
 
 
@@ -143,3 +144,39 @@ def test_an_array_of_objects_or_with_a_damaged_header_is_refused(copy: Path) -> 
         with pytest.raises(DataError) as e:
             open_store(copy)
         assert e.value.code == "damaged_store"
+
+
+def _keys(value: Any) -> Iterator[tuple[dict[str, Any], str]]:
+    """Every key of every object in a document; of a list those of the first item."""
+    if isinstance(value, list):
+        yield from _keys(value[0] if value else None)
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield value, key
+            yield from _keys(inner)
+
+
+def test_whatever_is_read_of_the_findings_is_missed_where_it_lacks(made: Path) -> None:
+    """And `prepare` builds such a store anew."""
+    store = open_store(made)
+    check_findings(store)
+    optional = {"audit", "nearest", "distance", "first", "second", "blank", "inverted", "turned"}
+    optional |= {"unlike", "n"}  # of films that shortcuts were sought in; that of counts is below
+    info = store.info
+    n_missed = 0
+    for parent, key in [*_keys(info["findings"]), *_keys(info["counts"])]:
+        value = parent.pop(key)
+        if key not in optional or parent is info["counts"][0]:
+            with pytest.raises(DataError, match="its findings") as e:
+                check_findings(store)
+            assert e.value.code == "damaged_store"
+            n_missed += 1
+        else:
+            check_findings(store)
+        parent[key] = value
+    assert n_missed > 30
+    del info["findings"]["unknown_patient"]
+    (made / "store.json").write_text(json.dumps(info))
+    rebuilt, was_built = prepare(made.parent / "raw", made, size=32)
+    assert was_built
+    check_findings(rebuilt)

@@ -37,7 +37,9 @@ def write_run(folder: Path, probabilities: np.ndarray, threshold: float = 0.5) -
         }
     )
     table.to_csv(folder / "predictions.csv", index=False)
-    (folder / "metrics.json").write_text(json.dumps({"threshold": threshold}))
+    (folder / "metrics.json").write_text(
+        json.dumps({"threshold": threshold, "operating_point": "balanced"})
+    )
     return folder
 
 

@@ -18,9 +18,10 @@ from sklearn.metrics import roc_auc_score
 
 from cxrdiag.data.prepare import prepare
 from cxrdiag.data.store import Store
-from cxrdiag.errors import DataError, UsageError
+from cxrdiag.errors import DataError, ModelError, UsageError
 from cxrdiag.evaluation.evaluate import evaluate, is_evaluated
 from cxrdiag.evaluation.metrics import compute_metrics
+from cxrdiag.files import held
 from cxrdiag.model.checkpoint import load_model
 
 CPU = torch.device("cpu")
@@ -96,6 +97,23 @@ def test_each_evaluation_on_test_is_counted(own_run: Path, small_store: Store) -
     assert _read_json(own_run / "metrics.json")["test_evaluations"] == 3
 
 
+def test_two_evaluations_at_once_do_not_count_as_one(own_run: Path, small_store: Store) -> None:
+    with held(own_run), pytest.raises(ModelError, match="another process") as e:
+        evaluate(own_run, small_store, "test", CPU)
+    assert e.value.code == "run_in_use"
+    assert evaluate(own_run, small_store, "test", CPU)["test_evaluations"] == 1
+
+
+@pytest.mark.parametrize("count", ['{"count": Infinity}', '{"count": null}', "[" * 100_000, "3"])
+def test_a_count_that_is_damaged_is_one_clear_error(
+    own_run: Path, small_store: Store, count: str
+) -> None:
+    (own_run / "test_evaluations.json").write_text(count)
+    with pytest.raises(ModelError, match="damaged") as e:
+        evaluate(own_run, small_store, "test", CPU)
+    assert e.value.code == "damaged_count"
+
+
 def test_another_split_has_its_own_files(own_run: Path, small_store: Store) -> None:
     before = {path.name for path in own_run.iterdir()}
     metrics = evaluate(own_run, small_store, "val", CPU)
@@ -152,8 +170,8 @@ def test_at_another_operating_point(own_run: Path, small_store: Store) -> None:
     assert (metrics["operating_point"], metrics["threshold"]) == (name, threshold)
     for rate in RATES:
         assert metrics[rate] == metrics["operating_points"][name][rate]
-    assert is_evaluated(own_run, own_run, small_store, "test", name)
-    assert not is_evaluated(own_run, own_run, small_store, "test")
+    assert is_evaluated(own_run, small_store, "test", name)
+    assert not is_evaluated(own_run, small_store, "test")
     assert f"{name}, used here" in (own_run / "report.html").read_text(encoding="utf-8")
     with pytest.raises(UsageError, match="no operating point 'half'"):
         evaluate(own_run, small_store, "test", CPU, operating_point="half")

@@ -208,12 +208,13 @@ def test_a_store_with_other_findings_is_one_clear_error(
     assert not (own_run / "test_evaluations.json").exists()
 
 
+@pytest.mark.parametrize("damaged", [b"\xff\xfe[1", b"epoch,val_auroc,shifted_auroc\n1,x,y\n"])
 def test_it_does_without_what_is_damaged_beside_the_model(
-    own_run: Path, small_store: Store
+    own_run: Path, small_store: Store, damaged: bytes
 ) -> None:
     for name in ("history.csv", "environment.json", "config.yaml"):
         (own_run / name).unlink()
-        (own_run / name).write_bytes(b"\xff\xfe[1")
+        (own_run / name).write_bytes(damaged)
     evaluate(own_run, small_store, "val", CPU)
     page = Page((own_run / "report-val.html").read_text(encoding="utf-8"))
     assert page.open == []

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cxrdiag.data.resample import resize
+from cxrdiag.data.store import Store
 from cxrdiag.model.cam import unmirror
+from cxrdiag.model.checkpoint import load_model
 from cxrdiag.model.classifier import Classifier, normalise
 from cxrdiag.model.device import to_device
 from cxrdiag.model.info import ModelInfo
@@ -52,6 +54,26 @@ def test_logits_are_the_networks_of_resized_and_normalised_pixels(
         expected = classifier.network((x - 0.4) / 0.2)[:, 0].numpy()
     assert expected.std() > 1e-3
     np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_no_more_pictures_go_through_the_network_at_once_than_there_is_memory_for(
+    small_store: Store, trained_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier = load_model(trained_run, CPU)
+    images = small_store.images_NSS[:7]
+    expected = classifier.logits(images), classifier.detect(images), classifier.maps(images)
+    seen: list[int] = []
+    classifier.network.conv1.register_forward_hook(lambda _, x, y: seen.append(len(x[0])))
+    monkeypatch.setattr(Classifier, "batch", 3)
+    classifier.answer(images)
+    assert seen == [3, 3, 1]  # and each goes through once
+    found = classifier.answer(images, with_maps=True)
+    assert max(seen) == 3
+    assert found.maps_Bhw is not None
+    np.testing.assert_allclose(found.logits_B, expected[0], atol=1e-4)
+    np.testing.assert_allclose(found.detected.film_scores_B, expected[1].film_scores_B, atol=1e-4)
+    np.testing.assert_allclose(found.detected.distances_B, expected[1].distances_B, atol=1e-3)
+    np.testing.assert_allclose(found.maps_Bhw, expected[2], atol=1e-4)
 
 
 def test_an_images_logit_does_not_depend_on_its_company_or_container(

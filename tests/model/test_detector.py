@@ -45,7 +45,7 @@ def test_features_are_means_of_parts_of_the_picture(side: int) -> None:
     network = ResNet("resnet18", width=16).eval()
     x = torch.rand(3, 1, side, side)
     with torch.inference_mode():
-        grids, pooled = detector_features(network, x)
+        grids, pooled = detector_features(network.stages(x))
         maps = list(network.stages(x))
     assert grids.shape == (3, 16 * (32 + 64))
     torch.testing.assert_close(pooled, maps[3].mean(dim=(2, 3)))
@@ -63,7 +63,7 @@ def test_the_last_stage_is_what_features_gives() -> None:
     with torch.inference_mode():
         *_, last = network.stages(x)
         torch.testing.assert_close(last, network.features(x))
-        grids, pooled = detector_features(network, x)
+        grids, pooled = detector_features(network.stages(x))
     detector = Detector(
         torch.zeros(grids.shape[1]),
         torch.zeros(()),

@@ -13,7 +13,7 @@ import typer
 
 from cxrdiag import __version__
 from cxrdiag.cli import audit, compare, demo, evaluate, export, models, predict, prepare, train
-from cxrdiag.errors import CxrdiagError
+from cxrdiag.errors import CxrdiagError, printable
 
 app = typer.Typer(
     name="cxrdiag",
@@ -70,11 +70,27 @@ def main() -> None:
     except CxrdiagError as error:
         _report(error)
         sys.exit(error.exit_code)
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        hint = "give it fewer or smaller pictures at a time, or another --device"
+        _report(CxrdiagError("not enough memory", hint=hint, code="out_of_memory"))
+        sys.exit(CxrdiagError.exit_code)
     except OSError as error:  # a full disk, a folder that may not be written to
         where = error.filename2 or error.filename
         reason = error.strerror or str(error)
         _report(CxrdiagError(reason, path=where, code="file_error"))
         sys.exit(CxrdiagError.exit_code)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, MemoryError):
+        return True
+    if "torch" not in sys.modules:
+        return False
+    from cxrdiag.model.device import is_out_of_memory
+
+    return isinstance(error, RuntimeError) and is_out_of_memory(error)
 
 
 def _end(number: int, frame: object) -> None:
@@ -92,6 +108,6 @@ def _report(error: CxrdiagError) -> None:
         }
         typer.echo(json.dumps({"error": document}))
     else:
-        where = f"{error.path}: " if error.path is not None else ""
+        where = f"{printable(str(error.path))}: " if error.path is not None else ""
         hint = f"\n       {error.hint}" if error.hint else ""
         typer.echo(f"error: {where}{error.message}{hint}", err=True)

@@ -101,6 +101,7 @@ def show_audit(
     from cxrdiag.cli.console import table
     from cxrdiag.data.audit.near_duplicates import BITS
     from cxrdiag.data.audit.shortcuts import ENCODING, WARN_FROM
+    from cxrdiag.data.store import NEAR_SHEET, ODD_SHEET
     from cxrdiag.evaluation.words import in_words
 
     told_by = findings["shortcuts"]["told_by"]
@@ -134,8 +135,8 @@ def show_audit(
             soft_wrap=True,
         )
     for name, n in (
-        ("near-duplicates.png", near["pairs"]),
-        ("odd.png", sum(map(len, odd.values()))),
+        (NEAR_SHEET, near["pairs"]),
+        (ODD_SHEET, sum(map(len, odd.values()))),
     ):
         if n:
             console.print(f"{folder / name}", soft_wrap=True)

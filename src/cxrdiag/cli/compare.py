@@ -33,7 +33,7 @@ def compare(
     from cxrdiag.evaluation.published import OFFICIAL, PUBLISHED
 
     a, b = (runs.evaluation_folder(runs.find_model(run)) for run in (first, second))
-    if a.resolve() == b.resolve():
+    if runs.is_same_place(a, b):
         raise UsageError("twice the same run", path=second, hint="name two", code="few_runs")
     found = compare_runs(a, b, split)
     is_official = split == "test" and (found["n"], found["n_normal"]) == OFFICIAL

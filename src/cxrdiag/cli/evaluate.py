@@ -52,7 +52,7 @@ def evaluate(
     model = runs.find_model(run or runs.newest_run())
     out = runs.evaluation_folder(model)
     store, where = open_store(data), choose_device(device)
-    metrics = evaluate_run(model, store, split, where, out, operating_point)
+    metrics = evaluate_run(model, store, split, where, operating_point)
     if json:
         print_json({"run": str(out), **metrics})
         return
@@ -83,10 +83,10 @@ def _evaluate_several(
     folders = [runs.evaluation_folder(model) for model in models]
     refuse_few(folders)  # before a look at test, not after it
     store, where = open_store(data), choose_device(device)
-    for model, folder in zip(models, folders, strict=True):
-        if not is_evaluated(model, folder, store, split, operating_point):
+    for model in models:
+        if not is_evaluated(model, store, split, operating_point):
             err.print(f"evaluating {runs.model_name(model)}", soft_wrap=True)
-            metrics = evaluate_run(model, store, split, where, folder, operating_point)
+            metrics = evaluate_run(model, store, split, where, operating_point)
             if not metrics["trained_on_this_store"]:
                 warn_of_another_store()
     found = summarise(folders, split)

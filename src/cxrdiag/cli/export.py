@@ -57,7 +57,7 @@ def export(
     from cxrdiag import runs
     from cxrdiag.cli.console import err, print_json, table
     from cxrdiag.cli.console import out as console
-    from cxrdiag.files import refuse_folder, write_file
+    from cxrdiag.files import refuse_folder, resolved, write_file
     from cxrdiag.model.graph import build_graph
     from cxrdiag.model.weights import read_weights
 
@@ -71,7 +71,7 @@ def export(
     name = f"int8-{runs.GRAPH}" if int8 else runs.GRAPH
     path = out or (Path() if folder == runs.SHIPPED_FOLDER else folder) / name
     refuse_folder(path)
-    place = path.resolve()  # a link is followed
+    place = resolved(path)  # a link is followed
     kept = [data or STORE] if int8 else []
     if out is not None and place.name != name:
         is_in_a_run = (place.parent / runs.INFO).exists()

@@ -39,15 +39,17 @@ STORE = Path("data/prepared")
 
 
 def refuse_to_overwrite(option: str, target: Path, films: Sequence[Path], *folders: Path) -> None:
-    """Raise UsageError where a file would take the place of a film, or of one in `folders`."""
+    """Raise UsageError for what is called as a film is, or in the place of one or in `folders`."""
     from cxrdiag.data.find import IMAGE_SUFFIXES
 
     place = os.path.realpath(target)  # Path.resolve raises on a loop of links
     is_film = target.suffix.lower() in IMAGE_SUFFIXES or place in map(os.path.realpath, films)
     kept = [os.path.realpath(folder) for folder in folders]
-    if is_film or (os.path.exists(place) and os.path.dirname(place) in kept):
+    exists = os.path.exists(place)
+    does = "would write over this file" if exists else "is called as a film is"
+    if is_film or (exists and os.path.dirname(place) in kept):
         raise UsageError(
-            f"{option} would write over this file",
+            f"{option} {does}",
             path=target,
             hint="name another",
             code="overwrite",

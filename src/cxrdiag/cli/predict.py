@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxrdiag.cli.options import Json, Model, OperatingPoint, refuse_to_overwrite
-from cxrdiag.errors import DataError, UsageError
+from cxrdiag.errors import DataError, UsageError, printable
 
 if TYPE_CHECKING:
     from cxrdiag.inference.predictor import Diagnosis, Failure
@@ -89,12 +89,14 @@ def predict(
             bar.advance(task)
     diagnoses = [r for r in results if isinstance(r, Diagnosis)]
     failures = [r for r in results if isinstance(r, Failure)]
-    if csv_file is not None:
-        write_file(csv_file, lambda temporary: _write_csv(temporary, results))
-    if json:
-        _print_document(diagnoses, failures, model)
-    else:
-        _print_people(diagnoses, failures, model)
+    try:
+        if json:
+            _print_document(diagnoses, failures, model)
+        else:
+            _print_people(diagnoses, failures, model)
+    finally:  # where one of the two cannot be written, the other has the answers
+        if csv_file is not None:
+            write_file(csv_file, lambda temporary: _write_csv(temporary, results, model))
     if failures:
         raise typer.Exit(DataError.exit_code)
 
@@ -143,7 +145,7 @@ def _print_people(diagnoses: Sequence[Diagnosis], failures: Sequence[Failure], m
     elif diagnoses:
         rows = [
             [
-                d.file,
+                printable(d.file),
                 in_words(d) + " (!)" * bool(d.warning),
                 "-" if d.probability is None else f"{d.probability:.3f}",
             ]
@@ -161,9 +163,9 @@ def _print_people(diagnoses: Sequence[Diagnosis], failures: Sequence[Failure], m
         )
         for d in diagnoses:
             if d.reason:
-                out.print(f"{d.file}: {d.reason}", soft_wrap=True)
+                out.print(f"{printable(d.file)}: {d.reason}", soft_wrap=True)
             if d.warning:
-                out.print(f"(!) {d.file}: {d.warning}", soft_wrap=True)
+                out.print(f"(!) {printable(d.file)}: {d.warning}", soft_wrap=True)
     if len(diagnoses) + len(failures) > 1:
         counts = Counter(_kind(d) for d in diagnoses)
         kinds = ", ".join(f"{counts[kind]} {kind}" for kind in _KINDS)
@@ -172,7 +174,7 @@ def _print_people(diagnoses: Sequence[Diagnosis], failures: Sequence[Failure], m
             soft_wrap=True,
         )
     for failure in failures:
-        err.print(f"error: {failure.file}: {failure.message}", soft_wrap=True)
+        err.print(f"error: {printable(failure.file)}: {failure.message}", soft_wrap=True)
     out.print(NOTICE, style="dim")
 
 
@@ -188,7 +190,7 @@ def _card(diagnosis: Diagnosis, model: str) -> str:
     from cxrdiag.inference.predictor import in_words
     from cxrdiag.model.probability import at_prevalence
 
-    lines = [diagnosis.file, in_words(diagnosis)]
+    lines = [printable(diagnosis.file), in_words(diagnosis)]
     if diagnosis.reason:
         lines.append(diagnosis.reason)
     elif diagnosis.warning:
@@ -213,7 +215,7 @@ def _card(diagnosis: Diagnosis, model: str) -> str:
             lines.append(LIKE)
     lines.append(f"model {model}")
     if diagnosis.heatmap:
-        lines.append(f"activation map {diagnosis.heatmap}")
+        lines.append(f"activation map {printable(diagnosis.heatmap)}")
     return "\n".join(lines)
 
 
@@ -230,18 +232,18 @@ def _rates(diagnosis: Diagnosis) -> str:
     )
 
 
-def _write_csv(path: Path, results: Sequence[Diagnosis | Failure]) -> None:
+def _write_csv(path: Path, results: Sequence[Diagnosis | Failure], model: str) -> None:
     """One row a file, in order; a file that could not be read has a code and a message only."""
     from cxrdiag.inference.predictor import Diagnosis, Failure
     from cxrdiag.model.info import NOTICE
 
     fields = [*dataclasses.fields(Diagnosis), *dataclasses.fields(Failure)]
-    names = dict.fromkeys(field.name for field in fields)
+    names = dict.fromkeys([*(field.name for field in fields), "model"])
     # A name that is no text goes out with the bytes that it came in with.
     with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         writer = csv.DictWriter(file, list(names), lineterminator="\n")
         writer.writeheader()
         for result in results:
-            row = {"notice": NOTICE, **dataclasses.asdict(result)}
+            row = {"notice": NOTICE, **dataclasses.asdict(result), "model": model}
             pairs = {name: "{} to {}".format(*v) for name, v in row.items() if isinstance(v, tuple)}
             writer.writerow(row | pairs)

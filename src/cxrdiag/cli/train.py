@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 import time
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ import typer
 
 from cxrdiag.cli.options import STORE, Data, Device, Json
 from cxrdiag.cli.signals import Signals
-from cxrdiag.errors import ModelError, UsageError
+from cxrdiag.errors import UsageError
 
 if TYPE_CHECKING:
     from cxrdiag.training.config import Recipe
@@ -76,6 +77,7 @@ def train(
     from cxrdiag.model.device import choose_device
     from cxrdiag.training.recipe import load_recipe
     from cxrdiag.training.reporter import Stop
+    from cxrdiag.training.resume import check_resume
     from cxrdiag.training.trainer import fit
 
     overrides = list(set_ or [])
@@ -90,13 +92,8 @@ def train(
         )
     if resume:
         run = run or runs.newest_interrupted_run()
-        if not (runs.is_finished(run) or runs.is_interrupted(run)):
-            raise ModelError(
-                "no interrupted training is there",
-                path=run,
-                hint="start one: cxrdiag train, without --resume",
-                code="nothing_to_resume",
-            )
+        if not runs.is_finished(run):
+            check_resume(run)
         recipe = str(run / "config.yaml")
     if init == "imagenet" and recipe is None:
         overrides.insert(0, "model.width=64")  # there are no narrower ones
@@ -119,7 +116,7 @@ def train(
         _show_result(run, data, json, seconds=0.0)
         return
     reserved = (Path(runs.SHIPPED), runs.RUNS / runs.SHIPPED)
-    if run and run.resolve() in {path.resolve() for path in reserved}:
+    if run and any(runs.is_same_place(run, path) for path in reserved):
         raise UsageError(
             f"{runs.SHIPPED!r} is the name of the model in the package",
             path=run,
@@ -200,16 +197,17 @@ def _command(name: str, run: Path, data: Path, more: Sequence[str] = ()) -> str:
 
 
 def _show_result(run: Path, data: Path, as_json: bool, seconds: float) -> None:
-    import json
-
+    from cxrdiag import runs
     from cxrdiag.cli.console import out, print_json
+    from cxrdiag.model.info import read_info
 
-    info = json.loads((run / "model.json").read_text(encoding="utf-8"))
+    info, weights_sha256 = read_info(run / runs.INFO)
     if as_json:
-        print_json({"run": str(run), "seconds": seconds, "model": info})
+        model = {**dataclasses.asdict(info), "weights_sha256": weights_sha256}
+        print_json({"run": str(run), "seconds": seconds, "model": model})
         return
     out.print(
-        f"epoch {info['epoch']} kept, threshold {info['threshold']:.3f}, "
+        f"epoch {info.epoch} kept, threshold {info.threshold:.3f}, "
         f"both by shifted validation; {seconds:.0f} s",
         f"{run}/model.safetensors, curves.png, history.csv",
         f"next: {_command('eval', run, data)}",

@@ -3,7 +3,7 @@
 What a detector learns to refuse by: nobody has a collection of all that may be handed in. Kinds of
 the first table are films that were turned, cut up or spoilt; those of the second are drawn.
 
-Shapes: B batch, S side of a stored square.
+Shapes: N films, n pictures made, S side of a stored square.
 """
 
 from __future__ import annotations

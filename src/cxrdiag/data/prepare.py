@@ -21,7 +21,15 @@ from cxrdiag.data.image import Encoding, Picture, read_bytes, read_picture
 from cxrdiag.data.kaggle import Record
 from cxrdiag.data.layouts import read_dataset
 from cxrdiag.data.split import assign_splits, drop_shared_numbers
-from cxrdiag.data.store import COLUMNS, SHEETS, VERSION, Store, open_store, read_records
+from cxrdiag.data.store import (
+    COLUMNS,
+    SHEETS,
+    VERSION,
+    Store,
+    check_findings,
+    open_store,
+    read_records,
+)
 from cxrdiag.errors import DataError
 from cxrdiag.files import clear_up, new_folder, write_json, write_text
 
@@ -140,6 +148,7 @@ def _unchanged(out: Path, records: Sequence[Record], listing: str) -> Store | No
         return None
     try:
         store = open_store(out)
+        check_findings(store)
     except DataError:
         return None  # damaged, or of another version: it is built anew
     if store.info.get("listing") != listing:

@@ -26,9 +26,18 @@ from cxrdiag.files import write_json
 
 VERSION = 1
 SPLITS = ("train", "val", "test")
-SHEETS = frozenset({"near-duplicates.png", "odd.png"})
+NEAR_SHEET, ODD_SHEET = "near-duplicates.png", "odd.png"
+SHEETS = frozenset({NEAR_SHEET, ODD_SHEET})
 """Pictures of what the audit found, where it found any."""
 COLUMNS = ("name", "label", "split", "patient", "subtype", "width", "height", "bytes", "sha256")
+
+_COUNTED = ("duplicate_groups", "duplicate_files", "duplicates_with_conflicting_labels",
+            "unknown_patient", "left_out_by_strict_patients")  # fmt: skip
+_OVERLAPS = ("patients", "bare_person_numbers", "bare_normal_numbers")
+_UNREADABLE = ("name", "code", "message")
+_NEAR = ("pairs", "all_pairs", "across_splits", "conflicting_labels", "of_strangers", "strangers",
+         "strangers_near", "max_distance")  # fmt: skip
+"""What the audit says of near-duplicates, in numbers."""
 
 
 @dataclass(frozen=True)
@@ -141,31 +150,31 @@ def keep_findings(store: Store, findings: dict[str, Any]) -> None:
 
 
 def check_findings(store: Store) -> None:
-    """Raise DataError where store.json does not tell what `prepare` found."""
+    """Raise DataError where store.json does not tell what `prepare` counted and found."""
     try:
-        findings = store.info["findings"]
+        counts, findings = store.info["counts"], store.info["findings"]
         overlap = findings["train_test_overlap"]
         told = [
-            overlap["patients"]["patients"],
-            *(
-                overlap[f"bare_{key}_numbers"][name]
-                for key in ("person", "normal")
-                for name in ("patients", "test_images")
-            ),
-            *(findings[f"duplicate{rest}"] for rest in ("_files", "s_with_conflicting_labels")),
-            *(findings[name] for name in ("unknown_patient", "left_out_by_strict_patients")),
-            *(len(findings[name]) for name in ("missing", "unreadable")),
+            *(overlap[key][name] for key in _OVERLAPS for name in ("patients", "test_images")),
+            *(findings[name] for name in _COUNTED),
+            *(row["n"] for row in counts),
         ]
+        words = [row[name] for row in counts for name in ("split", "label", "subtype")]
+        words += findings["missing"]
+        words += [left_out[name] for left_out in findings["unreadable"] for name in _UNREADABLE]
         audit = findings.get("audit")
         if audit is not None:
             near, odd = audit["near_duplicates"], audit["odd"]
-            told += [near[name] for name in ("pairs", "all_pairs", "across_splits")]
-            told += [near[name] for name in ("of_strangers", "strangers", "strangers_near")]
-            told += [near["max_distance"], near["own_median"] or 0]
+            told += [near[name] for name in _NEAR]
+            told += [near[name] or 0 for name in ("strangers_median", "own_median")]
             told += [len(odd[kind]) for kind in odd]
-            told += [shortcut["auroc"] for shortcut in audit["shortcuts"]["told_by"]]
+            shortcuts = audit["shortcuts"]["told_by"]
+            told += [shortcut[name] for shortcut in shortcuts for name in ("auroc", "sd")]
+            words += [shortcut["name"] for shortcut in shortcuts]
         if not all(isinstance(number, int | float) for number in told):
             raise TypeError("a count is no number")
+        if not all(isinstance(word, str) for word in words):
+            raise TypeError("a name is no text")
     except (KeyError, TypeError, AttributeError) as error:
         raise _damaged(store.path, f"its findings: {error!r}") from error
 

@@ -6,6 +6,7 @@ Shapes: N images.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,6 @@ from cxrdiag.errors import DataError
 from cxrdiag.evaluation.intervals import Float1D, clusters, resamples
 from cxrdiag.evaluation.metrics import NAMES
 from cxrdiag.files import DAMAGED
-from cxrdiag.model.info import DEFAULT_POINT
 from cxrdiag.runs import SHIPPED, SHIPPED_FOLDER, evaluation_folder, of_split
 
 _IDENTITY = ["name", "label", "patient"]
@@ -40,13 +40,7 @@ def compare(first: Path, second: Path, split: str = "test", seed: int = 0) -> di
     check_split(split)
     evaluated = [read_evaluation(run, split) for run in (first, second)]
     a, b = (one.predictions for one in evaluated)
-    if not a[_IDENTITY].equals(b[_IDENTITY]):
-        raise DataError(
-            f"was evaluated on other images than {first}",
-            path=second,
-            hint="evaluate both on the same store",
-            code="different_images",
-        )
+    refuse_other_images((first, second), evaluated)
     truth = (a["label"] == PNEUMONIA).to_numpy()
     if truth.all() or not truth.any():
         raise DataError("images of one class only", path=first, code="one_class")
@@ -69,9 +63,7 @@ def compare(first: Path, second: Path, split: str = "test", seed: int = 0) -> di
         "split": split,
         "n": len(truth),
         "n_normal": int((~truth).sum()),
-        "operating_points": [
-            one.metrics.get("operating_point", DEFAULT_POINT) for one in evaluated
-        ],
+        "operating_points": [one.metrics["operating_point"] for one in evaluated],
         **{
             name: {
                 "first": float(values[0][i]),
@@ -142,8 +134,23 @@ def read_evaluation(run: Path, split: str) -> Evaluation:
         ) from error
 
 
+def refuse_other_images(runs: Sequence[Path], evaluated: Sequence[Evaluation]) -> None:
+    """Raise DataError where a run was evaluated on other images than the first."""
+    images = evaluated[0].predictions[_IDENTITY]
+    for run, other in zip(runs, evaluated, strict=True):
+        if not other.predictions[_IDENTITY].equals(images):
+            raise DataError(
+                f"was evaluated on other images than {runs[0]}",
+                path=run,
+                hint="evaluate both on the same store",
+                code="different_images",
+            )
+
+
 def _check(metrics: dict[str, Any], predictions: pd.DataFrame) -> None:
     """Raise ValueError on what is no share, or no metric."""
+    if not isinstance(metrics["operating_point"], str):
+        raise ValueError("its operating point has no name")
     shares = predictions["probability"].astype(np.float64)
     if not (shares.between(0, 1).all() and 0 <= metrics["threshold"] <= 1):
         raise ValueError("a probability, or the threshold, is not between 0 and 1")

@@ -22,12 +22,12 @@ from cxrdiag.evaluation.metrics import (
 )
 from cxrdiag.evaluation.report import Evaluated, write_report
 from cxrdiag.evaluation.shortcuts import shortcut_metrics
-from cxrdiag.files import read_json, write_file, write_json
+from cxrdiag.files import DAMAGED, held, read_json, write_file, write_json
 from cxrdiag.model.answers import check_finite
 from cxrdiag.model.checkpoint import load_model
 from cxrdiag.model.info import DEFAULT_POINT, NOTICE
 from cxrdiag.model.probability import probability
-from cxrdiag.runs import INFO, model_name, of_split
+from cxrdiag.runs import INFO, evaluation_folder, model_name, of_split
 
 _COLUMNS = ["name", "label", "split", "patient", "subtype"]
 
@@ -37,19 +37,19 @@ def evaluate(
     store: Store,
     split: str,
     device: torch.device,
-    out: Path | None = None,
     operating_point: str = DEFAULT_POINT,
 ) -> dict[str, Any]:
     """Evaluate the model of a folder on one split, at a threshold chosen on validation.
 
-    Writes the files above into `out`, or else into the model's folder; for a split other than test
-    under names such as metrics-val.json. Returns the metrics. Each evaluation on test is counted in
-    test_evaluations.json: a test set that is looked at often is no longer one. Raises DataError
-    where split, store and model do not fit, UsageError for a split that no store has, or an
-    operating point that the model has not.
+    Writes the files above into the model's folder, those of the shipped model into `runs/shipped`;
+    for a split other than test under names such as metrics-val.json. Returns the metrics. Each
+    evaluation on test is counted in test_evaluations.json: a test set that is looked at often is no
+    longer one. Raises DataError where split, store and model do not fit, UsageError for a split
+    that no store has, or an operating point that the model has not, and ModelError where the model
+    cannot be used, or its count of evaluations not be read.
     """
     check_split(split)
-    out = out or model
+    out = evaluation_folder(model)
     classifier = load_model(model, device).at(operating_point)
     info = classifier.info
     check_image_size(store, info.image_size)
@@ -57,7 +57,8 @@ def evaluate(
     part = Split(store, split, device)
     counted = {"test_evaluations": _count_evaluation(model, out)} if split == "test" else {}
     predictions = store.records.iloc[part.rows_N][_COLUMNS].reset_index(drop=True)
-    logits_N, detected = classifier.split_logits(part), classifier.split_detect(part)
+    answers = classifier.split_answers(part)
+    logits_N, detected = answers.logits_B, answers.detected
     check_finite(logits_N, detected.film_scores_B, detected.distances_B)
     predictions["logit"] = logits_N
     predictions["probability"] = probability(predictions["logit"], info.temperature)
@@ -102,14 +103,15 @@ def evaluate(
 
 
 def is_evaluated(
-    model: Path, out: Path, store: Store, split: str, operating_point: str = DEFAULT_POINT
+    model: Path, store: Store, split: str, operating_point: str = DEFAULT_POINT
 ) -> bool:
-    """Whether `out` holds an evaluation of this very model on this split of this very store."""
+    """Whether this very model was evaluated on this split of this very store."""
+    path = evaluation_folder(model) / of_split("metrics.json", split)
     try:
-        metrics = json.loads((out / of_split("metrics.json", split)).read_text(encoding="utf-8"))
+        metrics = json.loads(path.read_text(encoding="utf-8"))
         same = metrics["operating_point"] == operating_point
         return same and bool(_identity(model, store).items() <= metrics.items())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, *DAMAGED):
         return False  # what is wrong with the model is said where it is loaded
 
 
@@ -122,6 +124,20 @@ def _identity(model: Path, store: Store) -> dict[str, str]:
 
 
 def _count_evaluation(model: Path, out: Path) -> int:
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        with held(out):  # or of two at once one would not count
+            return _count(model, out)
+    except BlockingIOError as error:
+        raise ModelError(
+            "another process works in this folder",
+            path=out,
+            hint="wait for it",
+            code="run_in_use",
+        ) from error
+
+
+def _count(model: Path, out: Path) -> int:
     """Count a look at the test split before it is taken: one that fails half-way is a look too.
 
     Those that were taken before a model was put into the package are told in its metrics.json.
@@ -135,7 +151,7 @@ def _count_evaluation(model: Path, out: Path) -> int:
                 read_json(model / "metrics.json").get("test_evaluations", 0) if model != out else 0
             )
         count = int(count) + 1
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, *DAMAGED) as error:
         raise ModelError(
             f"damaged: {error!r}",
             path=path,

@@ -23,7 +23,7 @@ from cxrdiag import __version__
 from cxrdiag.data.audit.shortcuts import WARN_FROM
 from cxrdiag.data.kaggle import NORMAL, PNEUMONIA
 from cxrdiag.data.negatives import DRAWN, SPOILT, negatives
-from cxrdiag.data.store import Store
+from cxrdiag.data.store import SHEETS, Store
 from cxrdiag.evaluation.charts import probabilities, reliability_diagram, roc, training
 from cxrdiag.evaluation.claim import filled_in
 from cxrdiag.evaluation.elsewhere import FRONTAL_UNREMARKED, REFUSED, WARNED, Measured
@@ -32,7 +32,7 @@ from cxrdiag.evaluation.lung_field import centred_share, lung_field, shares_insi
 from cxrdiag.evaluation.metrics import NAMES, PREVALENCES
 from cxrdiag.evaluation.published import OFFICIAL, PUBLISHED
 from cxrdiag.evaluation.words import in_words, interval, share
-from cxrdiag.files import read_json, write_text
+from cxrdiag.files import DAMAGED, read_json, write_text
 from cxrdiag.model.classifier import Classifier
 from cxrdiag.model.info import NOTICE
 from cxrdiag.model.overlay import overlay
@@ -123,7 +123,7 @@ def _charts(evaluated: Evaluated) -> dict[str, Any]:
     if metrics["auroc"] is not None:
         drawn["roc"] = roc(predictions, metrics)
         drawn["reliability"] = reliability_diagram(predictions, metrics)
-    with contextlib.suppress(OSError, ValueError, KeyError):  # a report can do without
+    with contextlib.suppress(OSError, *DAMAGED):  # a report can do without
         drawn["training"] = training(pd.read_csv(evaluated.model / "history.csv"))
     return drawn
 
@@ -228,7 +228,7 @@ def _try_detector(evaluated: Evaluated) -> list[list[str | int]]:
 def _sheets(store: Store) -> dict[str, str]:
     """What the audit drew, embedded."""
     sheets = {}
-    for name in ("near-duplicates.png", "odd.png"):
+    for name in sorted(SHEETS):
         # There is none, or it is damaged.
         with contextlib.suppress(OSError), Image.open(store.path / name) as sheet:
             sheets[name] = _embedded(sheet)

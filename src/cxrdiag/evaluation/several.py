@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cxrdiag.errors import DataError, UsageError
-from cxrdiag.evaluation.compare import read_evaluation
+from cxrdiag.errors import UsageError
+from cxrdiag.evaluation.compare import read_evaluation, refuse_other_images
 from cxrdiag.evaluation.metrics import NAMES
 
 
 def refuse_few(runs: Sequence[Path]) -> None:
     """Raise UsageError for fewer than two different runs."""
-    if len({run.resolve() for run in runs}) != len(runs) or len(runs) < 2:
+    if len({os.path.realpath(run) for run in runs}) != len(runs) or len(runs) < 2:
         raise UsageError(
             "two different runs or more are needed for a mean and a deviation", code="few_runs"
         )
@@ -29,18 +30,10 @@ def summarise(runs: Sequence[Path], split: str = "test") -> dict[str, Any]:
     """
     refuse_few(runs)
     evaluated = [read_evaluation(run, split) for run in runs]
-    first = evaluated[0].predictions
-    for run, other in zip(runs, evaluated, strict=True):
-        if not other.predictions[["name", "label"]].equals(first[["name", "label"]]):
-            raise DataError(
-                f"was evaluated on other images than {runs[0]}",
-                path=run,
-                hint="evaluate both on the same store",
-                code="different_images",
-            )
+    refuse_other_images(runs, evaluated)
     return {
         "split": split,
-        "n": len(first),
+        "n": len(evaluated[0].predictions),
         "runs": [str(run) for run in runs],
         **{name: _summary([one.metrics.get(name) for one in evaluated]) for name in NAMES},
     }

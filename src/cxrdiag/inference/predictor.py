@@ -119,7 +119,8 @@ class Predictor:
 
         It abstains, and draws nothing, where the picture does not look like an upright frontal
         chest X-ray. Raises DataError where the file cannot be read, UsageError where something
-        else than a map lies at `heatmap`.
+        else than a map lies at `heatmap`, ModelError where the answer is no number, and OSError
+        where the map cannot be written.
         """
         if heatmap is not None and os.path.lexists(heatmap) and not is_map(Path(heatmap)):
             raise UsageError(
@@ -140,8 +141,9 @@ class Predictor:
     ) -> Iterator[Diagnosis | Failure]:
         """Diagnose files in order, decoding on all cores; a bad one gives a Failure.
 
-        Of a folder all images below it (`expand`).
-        Where `anonymous`, files go by a hash of what is in them (`anonymous_name`).
+        Of a folder all images below it (`expand`); one without any is a Failure `no_images`.
+        Where `anonymous`, files go by a hash of what is in them (`anonymous_name`). Raises as
+        `diagnose` does where the model, or the folder of the maps, cannot be used.
         """
         paths = expand([Path(f) for f in ([files] if isinstance(files, str | Path) else files)])
         folder = None if heatmap_dir is None else Path(heatmap_dir)

@@ -5,6 +5,7 @@ Shapes: B batch, h and w map cells.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,17 @@ class Answers:
     detected: Detected
     maps_Bhw: NDArray[np.float32] | None = None
     """Dense activation maps in logits, where they were asked for."""
+
+
+def joined(parts: Sequence[Answers]) -> Answers:
+    """Answers, without maps, one after the other."""
+    return Answers(
+        np.concatenate([part.logits_B for part in parts]),
+        Detected(
+            np.concatenate([part.detected.film_scores_B for part in parts]),
+            np.concatenate([part.detected.distances_B for part in parts]),
+        ),
+    )
 
 
 def check_finite(*arrays: NDArray[np.floating[Any]]) -> None:

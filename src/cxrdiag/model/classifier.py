@@ -14,7 +14,7 @@ from torch import Tensor
 
 from cxrdiag.data.batches import Split
 from cxrdiag.data.resample import resize
-from cxrdiag.model.answers import Answers, Detected
+from cxrdiag.model.answers import Answers, Detected, joined
 from cxrdiag.model.cam import class_activation_map, densify, unmirror
 from cxrdiag.model.detector import Detector, detector_features
 from cxrdiag.model.info import ModelInfo
@@ -48,44 +48,57 @@ class Classifier:
 
     def answer(self, images_BSS: NDArray[np.uint8], *, with_maps: bool = False) -> Answers:
         """All that is to be said of decoded squares, uint8 (B, S, S)."""
-        maps_Bhw = self.maps(images_BSS) if with_maps else None
-        return Answers(self.logits(images_BSS), self.detect(images_BSS), maps_Bhw)
+        parts = np.split(images_BSS, range(self.batch, len(images_BSS), self.batch))
+        answers = joined([self._answer(part) for part in parts])
+        if not with_maps:
+            return answers
+        return replace(answers, maps_Bhw=np.concatenate([self.maps(part) for part in parts]))
 
     def logits(self, images_BSS: NDArray[np.uint8] | Tensor) -> NDArray[np.float32]:
         """Logits (B,) of decoded squares, uint8 (B, S, S); positive speaks for pneumonia."""
-        x_B1RR = normalise(self._pixels(images_BSS), self.info.mean, self.info.std)
+        x_B1RR = self._input(images_BSS)
         with torch.inference_mode():
-            logits_B = self.network(x_B1RR)[:, 0]
-            if self.info.mirror:
-                logits_B = (logits_B + self.network(x_B1RR.flip(-1))[:, 0]) / 2
-        return np.asarray(logits_B.float().cpu(), dtype=np.float32)
+            return self._logits(x_B1RR, self.network.features(x_B1RR))
 
     def detector_features(self, images_BSS: NDArray[np.uint8] | Tensor) -> tuple[Tensor, Tensor]:
         """What the detector goes by, of decoded squares as `logits` takes them."""
-        x_B1RR = normalise(self._pixels(images_BSS), self.info.mean, self.info.std)
         with torch.inference_mode():
-            return detector_features(self.network, x_B1RR)
+            return detector_features(self.network.stages(self._input(images_BSS)))
 
     def detect(self, images_BSS: NDArray[np.uint8] | Tensor) -> Detected:
         """Whether decoded squares are films, and films like those of training."""
-        assert self.detector is not None
-        grids_BF, pooled_BG = self.detector_features(images_BSS)
-        return Detected(
-            np.asarray(self.detector.film_scores(grids_BF).cpu()),
-            np.asarray(self.detector.distances(pooled_BG).cpu()),
-        )
+        return self._detected(*self.detector_features(images_BSS))
 
     def split_logits(self, split: Split) -> NDArray[np.float32]:
         """Logits (N,) of every image of a split, in the store's order."""
         return np.concatenate([self.logits(images) for images, _ in split.in_order(self.batch)])
 
-    def split_detect(self, split: Split) -> Detected:
+    def split_answers(self, split: Split) -> Answers:
         """Of every image of a split, in the store's order."""
-        found = [self.detect(images) for images, _ in split.in_order(self.batch)]
-        return Detected(
-            np.concatenate([part.film_scores_B for part in found]),
-            np.concatenate([part.distances_B for part in found]),
-        )
+        return joined([self._answer(images) for images, _ in split.in_order(self.batch)])
+
+    def _answer(self, images_BSS: NDArray[np.uint8] | Tensor) -> Answers:
+        """But for maps; the film itself goes through the network once."""
+        x_B1RR = self._input(images_BSS)
+        with torch.inference_mode():
+            stages = tuple(self.network.stages(x_B1RR))
+            detected = self._detected(*detector_features(stages))
+            return Answers(self._logits(x_B1RR, stages[-1]), detected)
+
+    def _logits(self, x_B1RR: Tensor, features_BFhw: Tensor) -> NDArray[np.float32]:
+        """Of what the network takes, and of the features that it has of that."""
+        logits_B = self.network.classify(features_BFhw)[:, 0]
+        if self.info.mirror:
+            logits_B = (logits_B + self.network(x_B1RR.flip(-1))[:, 0]) / 2
+        return np.asarray(logits_B.float().cpu(), dtype=np.float32)
+
+    def _detected(self, grids_BF: Tensor, pooled_BG: Tensor) -> Detected:
+        assert self.detector is not None
+        with torch.inference_mode():
+            return Detected(
+                np.asarray(self.detector.film_scores(grids_BF).cpu()),
+                np.asarray(self.detector.distances(pooled_BG).cpu()),
+            )
 
     def maps(self, images_BSS: NDArray[np.uint8] | Tensor) -> NDArray[np.float32]:
         """Dense class activation maps (B, h, w) in logits, a cell every 8 pixels of the input.
@@ -94,7 +107,7 @@ class Classifier:
         first. Where the mirror image answers too, a map is the mean of the film's and of its mirror
         image's, turned back.
         """
-        x_B1RR = normalise(self._pixels(images_BSS), self.info.mean, self.info.std)
+        x_B1RR = self._input(images_BSS)
         dense = densify(self.network)
 
         def read(x: Tensor) -> Tensor:
@@ -107,11 +120,12 @@ class Classifier:
                 maps_Bhw = (maps_Bhw + unmirror(read(x_B1RR.flip(-1)), x_B1RR.shape[-1])) / 2
         return np.asarray(maps_Bhw.cpu())
 
-    def _pixels(self, images_BSS: NDArray[np.uint8] | Tensor) -> Tensor:
+    def _input(self, images_BSS: NDArray[np.uint8] | Tensor) -> Tensor:
         if isinstance(images_BSS, np.ndarray):
             # A store's images are read-only, which torch warns about though nothing is written.
             images_BSS = torch.from_numpy(np.require(images_BSS, requirements=["C", "W"]))
-        return resize(images_BSS.to(self.device), self.info.resolution)
+        pixels_B1RR = resize(images_BSS.to(self.device), self.info.resolution)
+        return normalise(pixels_B1RR, self.info.mean, self.info.std)
 
 
 def normalise(x_B1RR: Tensor, mean: float, std: float) -> Tensor:

@@ -4,18 +4,18 @@ A classifier has a probability of pneumonia for a photograph too. What its middl
 part of a picture tells a film from other things, and one that lies or stands on its head; what its
 last stage sees tells a film of a child from one of an adult, if not always.
 
-Shapes: B batch, R side of the network's input, F and G features, K directions.
+Shapes: B batch, h and w cells of a feature map, F and G features, K directions.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from cxrdiag.data.resample import mean_parts
-from cxrdiag.model.resnet import ResNet
 from cxrdiag.model.weights import GRID
 
 
@@ -50,8 +50,11 @@ class Detector:
         return Detector(**{name: tensor.to(device) for name, tensor in vars(self).items()})
 
 
-def detector_features(network: ResNet, x_B1RR: Tensor) -> tuple[Tensor, Tensor]:
-    """Means of the second and third stage in 4 x 4 parts (B, F), and of the last stage (B, G)."""
-    _, second, third, last = network.stages(x_B1RR)
+def detector_features(stages: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """Of the feature maps of a network's four stages, (B, channels, h, w).
+
+    Means of the second and third in 4 x 4 parts (B, F), and of the last (B, G).
+    """
+    _, second, third, last = stages
     grids = [mean_parts(maps.float(), GRID).flatten(1) for maps in (second, third)]
     return torch.cat(grids, dim=1), last.float().mean(dim=(2, 3))

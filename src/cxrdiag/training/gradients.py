@@ -12,16 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from cxrdiag.errors import TrainingError
-
-_NO_MEMORY = (
-    "out of memory",  # Metal
-    "allocate memory",  # torch, on the host
-    "not enough memory",
-    "bad_alloc",
-    "could not create a primitive",  # oneDNN, and so on
-    "could not create a memory",
-    "ALLOC_FAILED",  # cuBLAS, cuDNN
-)
+from cxrdiag.model.device import is_out_of_memory
 
 
 class Gradients:
@@ -87,11 +78,6 @@ class Gradients:
             f"out of memory: each batch of {n} goes through the network in {self._parts} parts; "
             "what is optimised over stays as it is"
         )
-
-
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether it is that: on CUDA by its kind, elsewhere by the words of who asked for it alone."""
-    return isinstance(error, torch.OutOfMemoryError) or any(w in str(error) for w in _NO_MEMORY)
 
 
 def out_of_memory() -> TrainingError:

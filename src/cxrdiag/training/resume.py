@@ -95,7 +95,12 @@ def _bytes(tensor: Tensor) -> memoryview:
 def check_resume(folder: Path) -> None:
     """Raise ModelError where no interrupted training is there."""
     if not (folder / RESUME).is_file():
-        raise ModelError("no interrupted training is there", path=folder, code="nothing_to_resume")
+        raise ModelError(
+            "no interrupted training is there",
+            path=folder,
+            hint="start one: cxrdiag train, without --resume",
+            code="nothing_to_resume",
+        )
 
 
 def load_resume(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -17,7 +17,7 @@ from cxrdiag.errors import DataError, TrainingError, UsageError
 from cxrdiag.files import held, remove_strays, write_json, write_text
 from cxrdiag.model.checkpoint import halved, load_model, save_model
 from cxrdiag.model.classifier import Classifier
-from cxrdiag.model.device import number_format, to_device
+from cxrdiag.model.device import is_out_of_memory, number_format, to_device
 from cxrdiag.model.info import ModelInfo, is_too_large
 from cxrdiag.model.resnet import ResNet
 from cxrdiag.runs import RESUME, discard, is_finished, is_interrupted
@@ -25,7 +25,7 @@ from cxrdiag.training.config import Recipe
 from cxrdiag.training.detector import fit_detector
 from cxrdiag.training.environment import describe_environment
 from cxrdiag.training.epoch import Job, run_epoch
-from cxrdiag.training.gradients import Gradients, is_out_of_memory, out_of_memory
+from cxrdiag.training.gradients import Gradients, out_of_memory
 from cxrdiag.training.history import Epoch, draw_curves, write_history
 from cxrdiag.training.memory import kept_memory
 from cxrdiag.training.optimisation import build_optimizer, class_weights
@@ -55,8 +55,9 @@ def fit(
 
     Raises TrainingError on a non-finite loss, when another process trains in `run`, or when
     `resume` finds another recipe or store; ModelError when there is nothing to resume, or the
-    weights to start from cannot be had, and UsageError when they are of another network; DataError
-    when a split lacks a class; and whatever `reporter` raises.
+    weights to start from cannot be had, and UsageError when they are of another network, the
+    network takes too much memory or `run` holds a training already; DataError when a split lacks a
+    class; and whatever `reporter` raises.
     """
     if resume:
         check_resume(run)
@@ -103,7 +104,7 @@ def _fit(
     validation = Validation(job.val, job.info.resolution, recipe.augment.normal_cut, reporter.pause)
     try:
         with kept_memory():
-            while not _is_finished(state.history, recipe):
+            while not _has_ended(state.history, recipe):
                 run_epoch(job, state, validation)
                 state.save(run, identity)
                 write_history(run / "history.csv", state.history)
@@ -178,9 +179,10 @@ def _prepare(
     return Job(recipe, info, train, val, weights_2, reporter, Gradients(reporter.note))
 
 
-def _is_finished(history: list[Epoch], recipe: Recipe) -> bool:
+def _has_ended(history: list[Epoch], recipe: Recipe) -> bool:
     patience = recipe.training.patience
     aurocs = [row.shifted_auroc for row in history]
+    # From the first of equal ones on, though the last of them is kept: it gained nothing.
     stale = bool(aurocs) and len(aurocs) - 1 - aurocs.index(max(aurocs)) >= patience
     return len(history) >= recipe.training.epochs or (patience > 0 and stale)
 

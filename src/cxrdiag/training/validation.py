@@ -133,7 +133,7 @@ class Validation:
 
     def distances(self, classifier: Classifier) -> NDArray[np.float32]:
         """Of `Classifier.detect`, of the films as they are, (N,)."""
-        return classifier.split_detect(self._val).distances_B
+        return classifier.split_answers(self._val).detected.distances_B
 
     def shifted_logits(
         self, classifier: Classifier

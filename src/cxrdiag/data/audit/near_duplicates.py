@@ -71,22 +71,22 @@ def perceptual_hash(pictures_NTT: NDArray[np.float32]) -> NDArray[np.uint64]:
 
 
 def find_near_duplicates(
-    hashes: NDArray[np.uint64], patients_N: NDArray[np.int64], files_N: NDArray[np.int64]
+    hashes_N4: NDArray[np.uint64], patients_N: NDArray[np.int64], files_N: NDArray[np.int64]
 ) -> NearDuplicates:
-    """Compare all pairs. `patients_N` numbers the patients, -1 unknown; `files_N` the contents.
+    """Compare all pairs of hashes (N, 4).
 
-    How far films of different patients are apart is told by the pairs among some thousand films, of
-    whole patients.
+    `patients_N` numbers the patients, -1 unknown; `files_N` the contents. How far films of
+    different patients are apart is told by the pairs among some thousand films, of whole patients.
     """
     found: list[Pair] = []
-    for rows, columns, distances in _compare(hashes, MAX_DISTANCE):
+    for rows, columns, distances in _compare(hashes_N4, MAX_DISTANCE):
         other = files_N[rows] != files_N[columns]
         found += map(Pair, distances[other].tolist(), rows[other].tolist(), columns[other].tolist())
         if len(found) > _MOST:
             break
     strangers, own = np.zeros(BITS + 1, np.int64), np.zeros(BITS + 1, np.int64)
     sample = _of_whole_patients(patients_N)
-    for a, b, distances in _compare(hashes[sample], BITS):
+    for a, b, distances in _compare(hashes_N4[sample], BITS):
         rows, columns = sample[a], sample[b]
         known = (patients_N[rows] >= 0) & (patients_N[columns] >= 0)
         known &= files_N[rows] != files_N[columns]

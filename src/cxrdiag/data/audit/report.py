@@ -26,6 +26,7 @@ from cxrdiag.data.audit.shortcuts import (
 from cxrdiag.data.audit.thumbnails import look_at, write_sheet
 from cxrdiag.data.image import Encoding
 from cxrdiag.data.kaggle import PNEUMONIA
+from cxrdiag.data.store import NEAR_SHEET, ODD_SHEET
 
 _SHOWN = 40
 """Images on a sheet, and pairs in the findings, at most."""
@@ -107,7 +108,7 @@ def _write_sheets(
     names, labels, splits = (list(records[column]) for column in ("name", "label", "split"))
     pairs = [(row, f"{p.distance} bits") for p in near.pairs for row in (p.first, p.second)]
     kinds = [(row, kind) for kind, rows in odd.items() for row in rows]
-    for name, found in (("near-duplicates.png", pairs), ("odd.png", kinds)):
+    for name, found in ((NEAR_SHEET, pairs), (ODD_SHEET, kinds)):
         (folder / name).unlink(missing_ok=True)  # that of an earlier audit
         shown = found[:_SHOWN]
         captions = [
