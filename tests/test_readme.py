@@ -109,10 +109,9 @@ def test_where_it_fails_is_what_was_measured():
 def test_what_is_said_of_refusing_is_what_was_measured():
     found = json.loads((ROOT / "benchmarks" / "results" / "refusal.json").read_text())
     others, films = found["others_refused"], found["films_refused"]
-    assert (films["k"], films["n"]) == (0, 624)
     text = " ".join(README.split())
     said = f"It refused {others['k']:,} of {others['n']:,} other pictures, of {len(found['kinds'])}"
-    assert f"{said} kinds that no training saw, and none of 624 test films" in text
+    assert f"{said} kinds that no training saw, and {films['k']} of {films['n']} test films" in text
     found = json.loads((ROOT / "benchmarks" / "results" / "other_origin.json").read_text())
     frontal, lateral = (found[f"other origin, {view}"] for view in ("frontal", "lateral"))
     unsaid, n_lateral = frontal["answered without a warning"], lateral["refused"]["n"]

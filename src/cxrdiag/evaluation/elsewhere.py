@@ -17,9 +17,8 @@ class Measured:
 FRONTAL_UNREMARKED = Measured("the same, answered without a warning", 28, 65)
 LATERAL_REFUSED = Measured("lateral films of that origin, refused", 3, 4)
 REFUSED = (
-    Measured("test films refused", 0, 624),
-    Measured("pictures of 14 other kinds refused", 1616, 1627),
-    Measured("skulls, projected from a CT, the worst of these kinds, refused", 54, 60),
+    Measured("test films refused", 2, 624),
+    Measured("pictures of 14 other kinds refused", 1627, 1627),
 )
 """The shipped model, by `benchmarks/refusal.py`."""
 WARNED = (
