@@ -95,10 +95,8 @@ def without(folder: Path, left_out: set[str], target: Path) -> None:
 
 def answers(classifier: Backend, images_NSS: np.ndarray) -> dict[str, dict]:
     """How many are refused, warned of, and answered without a word."""
-    parts = np.array_split(images_NSS, -(-len(images_NSS) // 128))
-    detected = [classifier.answer(part).detected for part in parts]
-    refused = np.concatenate([part.film_scores_B for part in detected]) < 0
-    unlike = np.concatenate([part.distances_B for part in detected]) > 1
+    detected = classifier.answer(images_NSS).detected
+    refused, unlike = detected.film_scores_B < 0, detected.distances_B > 1
     return {
         "refused": share(refused),
         "warned of": share(unlike & ~refused),

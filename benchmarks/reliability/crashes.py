@@ -44,6 +44,7 @@ from safetensors.torch import load_file  # noqa: E402
 
 from cxrdiag.data.phantom.dataset import write_coronahack  # noqa: E402
 from cxrdiag.model.resnet import ResNet  # noqa: E402
+from cxrdiag.runs import is_finished, is_interrupted  # noqa: E402
 
 KILLED = -signal.SIGKILL
 
@@ -62,7 +63,7 @@ def kills(trainings: Trainings, n: int) -> Counter[str]:
         if code == KILLED:
             killed += 1
             outcomes["killed, sound"] += 1
-        if (run / "model.json").exists() and not (run / "resume.safetensors").exists():
+        if is_finished(run):
             same = digest(run / "model.safetensors") == trainings.weights
             outcomes["ended, the same weights" if same else "BAD: other weights"] += 1
             run, told = trainings.new(), ""
@@ -217,13 +218,13 @@ def signals(trainings: Trainings, n: int) -> Counter[str]:
             time.sleep(rng.uniform(0.2, 2.0))
             os.killpg(child.pid, number)
             ended = child.wait()
-            is_saved = (run / "resume.safetensors").exists()
-            if ended in (0, code) and (run / "model.json").exists() and not is_saved:
+            if ended in (0, code) and is_finished(run):
                 problem = trainings.problem(run)  # it had its model before the signal
                 outcomes[f"BAD: {problem}" if problem else "ended before it"] += 1
                 continue
             heard += 1
             line = child.lines[-1] if child.lines else ""
+            is_saved = is_interrupted(run)
             said = "saved; go on with: cxrdiag train --resume" if is_saved else "interrupted before"
             problem = None
             if ended != code or len(child.lines) != 1 or not line.startswith(said):

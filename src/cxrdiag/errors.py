@@ -14,6 +14,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+_NO_MEMORY = (
+    "out of memory",  # Metal
+    "allocate memory",  # torch, on the host
+    "not enough memory",
+    "bad_alloc",
+    "could not create a primitive",  # oneDNN, and so on
+    "could not create a memory",
+    "ALLOC_FAILED",  # cuBLAS, cuDNN
+)
+
 
 class CxrdiagError(Exception):
     """What is wrong, where, and what to do about it.
@@ -66,3 +76,12 @@ class TrainingError(CxrdiagError):
 def printable(text: str) -> str:
     """A text, as of a file's name, in which what would steer a terminal is escaped."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether it is that: by its kind, or by the words of who asked for it alone.
+
+    Without torch, whose kind of error is known by its name.
+    """
+    is_known = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return is_known or any(words in str(error) for words in _NO_MEMORY)

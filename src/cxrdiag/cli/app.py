@@ -13,7 +13,7 @@ import typer
 
 from cxrdiag import __version__
 from cxrdiag.cli import audit, compare, demo, evaluate, export, models, predict, prepare, train
-from cxrdiag.errors import CxrdiagError, printable
+from cxrdiag.errors import CxrdiagError, is_out_of_memory, printable
 
 app = typer.Typer(
     name="cxrdiag",
@@ -71,7 +71,7 @@ def main() -> None:
         _report(error)
         sys.exit(error.exit_code)
     except (MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         hint = "give it fewer or smaller pictures at a time, or another --device"
         _report(CxrdiagError("not enough memory", hint=hint, code="out_of_memory"))
@@ -81,16 +81,6 @@ def main() -> None:
         reason = error.strerror or str(error)
         _report(CxrdiagError(reason, path=where, code="file_error"))
         sys.exit(CxrdiagError.exit_code)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    if isinstance(error, MemoryError):
-        return True
-    if "torch" not in sys.modules:
-        return False
-    from cxrdiag.model.device import is_out_of_memory
-
-    return isinstance(error, RuntimeError) and is_out_of_memory(error)
 
 
 def _end(number: int, frame: object) -> None:

@@ -54,8 +54,8 @@ def _describe(folder: Path) -> dict[str, Any]:
     # What is wrong with a damaged one `predict` says.
     model, metrics = (read_json(folder / name) for name in ("model.json", "metrics.json"))
     described = {name: model.get(name) for name in _MODEL}
-    is_sound = all(type(described[name]) is kind for name, kind in _MODEL.items())
-    if not (is_sound and f"{described['recipe']}{described['arch']}".isprintable()):
+    types = [type(value) for value in described.values()]
+    if types != list(_MODEL.values()) or not "".join(map(str, described.values())).isprintable():
         described = dict.fromkeys(_MODEL)
     for name in _METRICS:
         value = metrics.get(name)

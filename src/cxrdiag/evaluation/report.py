@@ -219,8 +219,7 @@ def _try_detector(evaluated: Evaluated) -> list[list[str | int]]:
     kinds = len(SPOILT) + len(DRAWN)
     rows = np.random.default_rng(0).permutation(evaluated.rows_N)[:200]
     made_nSS, names = negatives(evaluated.store.images_NSS[rows], kinds * _PER_KIND, seed=1)
-    parts = [evaluated.classifier.detect(part) for part in np.array_split(made_nSS, kinds)]
-    refused = np.concatenate([part.film_scores_B for part in parts]) < 0
+    refused = evaluated.classifier.detect(made_nSS).film_scores_B < 0
     counts = pd.Series(refused).groupby(names, sort=False).agg(["size", "sum"])
     return [_counted(str(name), int(n), int(k)) for name, n, k in counts.itertuples()]
 

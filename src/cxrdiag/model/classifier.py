@@ -5,6 +5,7 @@ Shapes: B batch, S side of a decoded square, R side of the network's input, h an
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -46,24 +47,24 @@ class Classifier:
         """
         return replace(self, info=self.info.called_at(operating_point))
 
-    def answer(self, images_BSS: NDArray[np.uint8], *, with_maps: bool = False) -> Answers:
+    def answer(self, images_BSS: NDArray[np.uint8] | Tensor, *, with_maps: bool = False) -> Answers:
         """All that is to be said of decoded squares, uint8 (B, S, S)."""
-        parts = np.split(images_BSS, range(self.batch, len(images_BSS), self.batch))
-        answers = joined([self._answer(part) for part in parts])
-        if not with_maps:
-            return answers
-        return replace(answers, maps_Bhw=np.concatenate([self.maps(part) for part in parts]))
+        answers = joined([self._answer(x_B1RR) for x_B1RR in self._inputs(images_BSS)])
+        return replace(answers, maps_Bhw=self.maps(images_BSS)) if with_maps else answers
 
     def logits(self, images_BSS: NDArray[np.uint8] | Tensor) -> NDArray[np.float32]:
         """Logits (B,) of decoded squares, uint8 (B, S, S); positive speaks for pneumonia."""
-        x_B1RR = self._input(images_BSS)
         with torch.inference_mode():
-            return self._logits(x_B1RR, self.network.features(x_B1RR))
+            inputs = self._inputs(images_BSS)
+            return np.concatenate([self._logits(x, self.network.features(x)) for x in inputs])
 
     def detector_features(self, images_BSS: NDArray[np.uint8] | Tensor) -> tuple[Tensor, Tensor]:
         """What the detector goes by, of decoded squares as `logits` takes them."""
         with torch.inference_mode():
-            return detector_features(self.network.stages(self._input(images_BSS)))
+            inputs = self._inputs(images_BSS)
+            found = [detector_features(self.network.stages(x_B1RR)) for x_B1RR in inputs]
+        grids, pooled = zip(*found, strict=True)
+        return torch.cat(grids), torch.cat(pooled)
 
     def detect(self, images_BSS: NDArray[np.uint8] | Tensor) -> Detected:
         """Whether decoded squares are films, and films like those of training."""
@@ -75,11 +76,33 @@ class Classifier:
 
     def split_answers(self, split: Split) -> Answers:
         """Of every image of a split, in the store's order."""
-        return joined([self._answer(images) for images, _ in split.in_order(self.batch)])
+        return joined([self.answer(images) for images, _ in split.in_order(self.batch)])
 
-    def _answer(self, images_BSS: NDArray[np.uint8] | Tensor) -> Answers:
+    def maps(self, images_BSS: NDArray[np.uint8] | Tensor) -> NDArray[np.float32]:
+        """Dense class activation maps (B, h, w) in logits, a cell every 8 pixels of the input.
+
+        The network's logit is the mean, plus a bias, of every fourth cell along each side from the
+        first. Where the mirror image answers too, a map is the mean of the film's and of its mirror
+        image's, turned back.
+        """
+        dense = densify(self.network)
+
+        def read(x: Tensor) -> Tensor:
+            # Dense features of a few images are large.
+            return torch.cat([class_activation_map(dense, dense.features(p)) for p in x.split(8)])
+
+        found = []
+        with torch.inference_mode():
+            for x_B1RR in self._inputs(images_BSS):
+                maps_Bhw = read(x_B1RR)
+                if self.info.mirror:
+                    mirrored_Bhw = unmirror(read(x_B1RR.flip(-1)), x_B1RR.shape[-1])
+                    maps_Bhw = (maps_Bhw + mirrored_Bhw) / 2
+                found.append(np.asarray(maps_Bhw.cpu()))
+        return np.concatenate(found)
+
+    def _answer(self, x_B1RR: Tensor) -> Answers:
         """But for maps; the film itself goes through the network once."""
-        x_B1RR = self._input(images_BSS)
         with torch.inference_mode():
             stages = tuple(self.network.stages(x_B1RR))
             detected = self._detected(*detector_features(stages))
@@ -100,32 +123,15 @@ class Classifier:
                 np.asarray(self.detector.distances(pooled_BG).cpu()),
             )
 
-    def maps(self, images_BSS: NDArray[np.uint8] | Tensor) -> NDArray[np.float32]:
-        """Dense class activation maps (B, h, w) in logits, a cell every 8 pixels of the input.
-
-        The network's logit is the mean, plus a bias, of every fourth cell along each side from the
-        first. Where the mirror image answers too, a map is the mean of the film's and of its mirror
-        image's, turned back.
-        """
-        x_B1RR = self._input(images_BSS)
-        dense = densify(self.network)
-
-        def read(x: Tensor) -> Tensor:
-            # Dense features of a few images are large.
-            return torch.cat([class_activation_map(dense, dense.features(p)) for p in x.split(8)])
-
-        with torch.inference_mode():
-            maps_Bhw = read(x_B1RR)
-            if self.info.mirror:
-                maps_Bhw = (maps_Bhw + unmirror(read(x_B1RR.flip(-1)), x_B1RR.shape[-1])) / 2
-        return np.asarray(maps_Bhw.cpu())
-
-    def _input(self, images_BSS: NDArray[np.uint8] | Tensor) -> Tensor:
-        if isinstance(images_BSS, np.ndarray):
-            # A store's images are read-only, which torch warns about though nothing is written.
-            images_BSS = torch.from_numpy(np.require(images_BSS, requirements=["C", "W"]))
-        pixels_B1RR = resize(images_BSS.to(self.device), self.info.resolution)
-        return normalise(pixels_B1RR, self.info.mean, self.info.std)
+    def _inputs(self, images_BSS: NDArray[np.uint8] | Tensor) -> Iterator[Tensor]:
+        """What the network takes, (`batch`, 1, R, R): no more at once than there is memory for."""
+        for start in range(0, max(len(images_BSS), 1), self.batch):
+            part_BSS = images_BSS[start : start + self.batch]
+            if isinstance(part_BSS, np.ndarray):
+                # A store's images are read-only, which torch warns about though nothing is written.
+                part_BSS = torch.from_numpy(np.require(part_BSS, requirements=["C", "W"]))
+            pixels_B1RR = resize(part_BSS.to(self.device), self.info.resolution)
+            yield normalise(pixels_B1RR, self.info.mean, self.info.std)
 
 
 def normalise(x_B1RR: Tensor, mean: float, std: float) -> Tensor:

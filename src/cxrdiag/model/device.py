@@ -1,4 +1,4 @@
-"""Which device computes, in which number format, and whether its memory ran out."""
+"""Which device computes, and in which number format."""
 
 from __future__ import annotations
 
@@ -11,15 +11,6 @@ from cxrdiag.errors import UsageError
 from cxrdiag.model.resnet import ResNet
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
-_NO_MEMORY = (
-    "out of memory",  # Metal
-    "allocate memory",  # torch, on the host
-    "not enough memory",
-    "bad_alloc",
-    "could not create a primitive",  # oneDNN, and so on
-    "could not create a memory",
-    "ALLOC_FAILED",  # cuBLAS, cuDNN
-)
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -77,8 +68,3 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
 def to_device(network: ResNet, device: torch.device) -> ResNet:
     """The network on the device, its convolutions channels last, which are faster so everywhere."""
     return network.to(device).to(memory_format=torch.channels_last)
-
-
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether it is that: on CUDA by its kind, elsewhere by the words of who asked for it alone."""
-    return isinstance(error, torch.OutOfMemoryError) or any(w in str(error) for w in _NO_MEMORY)

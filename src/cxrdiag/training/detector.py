@@ -67,8 +67,7 @@ def fit_detector(classifier: Classifier, train: Split, validation: Validation) -
 
 
 def _features(classifier: Classifier, batches: list[Tensor]) -> Features:
-    size = classifier.batch
-    found = [classifier.detector_features(part) for batch in batches for part in batch.split(size)]
+    found = [classifier.detector_features(batch) for batch in batches]
     grids, pooled = (torch.cat(parts).cpu().double().numpy() for parts in zip(*found, strict=True))
     return grids, pooled
 

@@ -11,8 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from cxrdiag.errors import TrainingError
-from cxrdiag.model.device import is_out_of_memory
+from cxrdiag.errors import TrainingError, is_out_of_memory
 
 
 class Gradients:

@@ -13,11 +13,11 @@ import torch
 from cxrdiag import __version__
 from cxrdiag.data.batches import Split
 from cxrdiag.data.store import Store
-from cxrdiag.errors import DataError, TrainingError, UsageError
+from cxrdiag.errors import DataError, TrainingError, UsageError, is_out_of_memory
 from cxrdiag.files import held, remove_strays, write_json, write_text
 from cxrdiag.model.checkpoint import halved, load_model, save_model
 from cxrdiag.model.classifier import Classifier
-from cxrdiag.model.device import is_out_of_memory, number_format, to_device
+from cxrdiag.model.device import number_format, to_device
 from cxrdiag.model.info import ModelInfo, is_too_large
 from cxrdiag.model.resnet import ResNet
 from cxrdiag.runs import RESUME, discard, is_finished, is_interrupted
