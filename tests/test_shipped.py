@@ -55,12 +55,13 @@ def test_without_torch_it_says_what_it_says_with_it() -> None:
     rng = np.random.default_rng(0)
     findings: list[Finding] = ["normal", "consolidation", "interstitial", "diffuse"]
     films_BSS = np.stack([render(rng, findings[i % 4]) for i in range(200)])
+    films_BSS[::5] = films_BSS[::5, ::-1]  # which read low, as phantoms do not
     by_torch, by_onnx = (
         load_backend(SHIPPED_FOLDER, backend=backend) for backend in ("torch", "onnx")
     )
     there, here = by_torch.answer(films_BSS), by_onnx.answer(films_BSS)
     said = probability(there.logits_B, by_torch.info.temperature)
-    assert said.min() < 0.5
+    assert said.min() < 0.2
     assert said.max() > 0.95
     np.testing.assert_allclose(
         probability(here.logits_B, by_onnx.info.temperature), said, rtol=0, atol=1e-4

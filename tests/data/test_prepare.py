@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cxrdiag.data import prepare as module
+from cxrdiag.data import decode
 from cxrdiag.data.image import read_image
 from cxrdiag.data.kaggle import METADATA
 from cxrdiag.data.prepare import prepare
@@ -302,7 +302,7 @@ def test_more_images_than_are_in_flight_keep_their_order(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepare(source, tmp_path / "a", size=SIZE)
-    monkeypatch.setattr(module, "_CHUNK", 7)
+    monkeypatch.setattr(decode, "_CHUNK", 7)
     prepare(source, tmp_path / "b", size=SIZE)
     assert tree(tmp_path / "a") == tree(tmp_path / "b")
 

@@ -1,4 +1,4 @@
-"""From a raw folder to a store: list, decode on all cores, split by patient, write."""
+"""From a raw folder to a store: list, decode, split by patient, write."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ import csv
 import hashlib
 import io
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
-from cxrdiag.cores import n_cores
+from cxrdiag.data.decode import FileFacts, sha256_of, write_images
 from cxrdiag.data.find import STORE_FILES
-from cxrdiag.data.findings import Unreadable, count, find, refuse_broken
-from cxrdiag.data.image import Encoding, Picture, read_bytes, read_picture
+from cxrdiag.data.findings import count, find, refuse_broken
+from cxrdiag.data.image import Encoding, read_bytes
 from cxrdiag.data.kaggle import Record
 from cxrdiag.data.layouts import read_dataset
 from cxrdiag.data.split import assign_splits, drop_shared_numbers
@@ -32,18 +31,6 @@ from cxrdiag.data.store import (
 )
 from cxrdiag.errors import DataError
 from cxrdiag.files import clear_up, new_folder, write_json, write_text
-
-_CHUNK = 256  # images in flight: bounds the memory, whatever the size of the data set
-
-
-@dataclass(frozen=True, slots=True)
-class FileFacts:
-    """What a file is besides its picture. Recorded, and never shown to a model."""
-
-    width: int
-    height: int
-    bytes: int
-    sha256: str
 
 
 def prepare(
@@ -79,7 +66,7 @@ def prepare(
         return store, False
     _refuse_foreign(out)
     with _named(out), new_folder(out) as folder:
-        kept, facts, encodings, unreadable = _write_images(
+        kept, facts, encodings, unreadable = write_images(
             folder / "images.npy", records, size, progress
         )
         refuse_broken(source, len(records), missing, unreadable)
@@ -166,7 +153,7 @@ def _unchanged(out: Path, records: Sequence[Record], listing: str) -> Store | No
 
 def _has_digest(path: Path, sha256: str | None) -> bool:
     try:
-        return _sha256(read_bytes(path)) == sha256
+        return sha256_of(read_bytes(path)) == sha256
     except DataError:  # said where it is decoded
         return False
 
@@ -187,61 +174,6 @@ def _refuse_foreign(out: Path) -> None:
             hint="give --out a new folder; nothing was changed",
             code="not_a_store",
         )
-
-
-def _write_images(
-    path: Path, records: Sequence[Record], size: int, progress: Callable[[int, int], None]
-) -> tuple[list[Record], list[FileFacts], list[Encoding], list[Unreadable]]:
-    """Decode every record into `path`, in order; what cannot be decoded is left out and listed."""
-    kept: list[Record] = []
-    facts: list[FileFacts] = []
-    encodings: list[Encoding] = []
-    unreadable: list[Unreadable] = []
-    with path.open("wb") as file:
-        _write_header(file, len(records), size)
-        for done, (record, result) in enumerate(_decode_all(records, size), start=1):
-            if isinstance(result, DataError):
-                unreadable.append(Unreadable(record.name, result.code, result.message))
-            else:
-                picture, fact = result
-                file.write(picture.pixels_SS.tobytes())
-                kept.append(record)
-                facts.append(fact)
-                encodings.append(picture.encoding)
-            progress(done, len(records))
-        # NumPy pads its header so that another count fits in the same place.
-        file.seek(0)
-        _write_header(file, len(kept), size)
-    return kept, facts, encodings, unreadable
-
-
-def _write_header(file: BinaryIO, n: int, size: int) -> None:
-    header = {"descr": "|u1", "fortran_order": False, "shape": (n, size, size)}
-    np.lib.format.write_array_header_1_0(file, header)
-
-
-_Result = tuple[Picture, FileFacts] | DataError
-
-
-def _decode_all(records: Sequence[Record], size: int) -> Iterator[tuple[Record, _Result]]:
-    # Threads: Pillow decodes and resizes, and hashlib hashes, without holding the GIL.
-    with ThreadPoolExecutor(n_cores()) as pool:
-        for start in range(0, len(records), _CHUNK):
-            chunk = records[start : start + _CHUNK]
-            yield from zip(chunk, pool.map(lambda record: _read(record, size), chunk), strict=True)
-
-
-def _read(record: Record, size: int) -> _Result:
-    try:
-        data = read_bytes(record.path)
-        picture = read_picture(data, size, record.path)
-        return picture, FileFacts(picture.width, picture.height, len(data), _sha256(data))
-    except DataError as error:
-        return error
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def _csv_text(records: Sequence[Record], splits: Sequence[str], facts: Sequence[FileFacts]) -> str:
