@@ -161,8 +161,9 @@ def _check_run(run: Path) -> None:
 
     metrics = _json(run / "metrics.json")
     named = {*WITH_INTERVAL, *(f"{name}_ci95" for name in WITH_INTERVAL), "ece", "threshold", "n"}
-    by_subtype = {f"{kind}_{name}" for kind in ("bacterial", "viral") for name in ("n", "auroc")}
-    assert named | by_subtype <= set(metrics)
+    assert named <= set(metrics)
+    assert (metrics["format"], metrics["version"]) == ("cxrdiag metrics", 1)
+    assert {"bacterial", "viral"} <= set(metrics["subtypes"])
     assert metrics["threshold"] == model["threshold"]
     assert (metrics["n"], metrics["split"], metrics["test_evaluations"]) == (40, "test", 1)
     for name in WITH_INTERVAL:

@@ -1,5 +1,6 @@
 """What the README shows is what the results hold and what the code does."""
 
+import csv
 import importlib
 import json
 import re
@@ -10,7 +11,8 @@ import pytest
 from PIL import Image
 
 import cxrdiag
-from cxrdiag.cli.evaluate import show_metrics
+from cxrdiag.cli.metrics import show_metrics
+from cxrdiag.evaluation.published import PUBLISHED
 from cxrdiag.model.info import UNCERTAIN
 from cxrdiag.runs import SHIPPED_FOLDER
 
@@ -32,6 +34,23 @@ def test_among_others_the_results_of_best_are_the_committed_ones():
     assert "| {} | {} | {} / {} |".format(*shown) in row
 
 
+def test_every_look_at_test_is_counted():
+    with (ROOT / "benchmarks" / "test_ledger.csv").open(newline="", encoding="utf-8") as file:
+        n = len(list(csv.DictReader(file)))
+    assert f"has {n} evaluations on test" in " ".join(README.split())
+
+
+def test_what_others_report_on_the_official_split_is_told():
+    table = README.partition("as others report them:")[2].partition("`best`, mean")[0]
+    rows = [line.split(" | ") for line in table.splitlines() if " | 0." in line]
+    told = {tuple(row[2:4]) for row in rows}
+    official = [other for other in PUBLISHED if other.split == "official split"]
+    assert len(rows) == len(official)
+    for other in official:
+        auroc = "-" if other.auroc is None else f"{other.auroc:.3f}"
+        assert (f"{other.accuracy:.3f}", auroc) in told
+
+
 def test_the_answer_of_the_shipped_model_has_its_threshold():
     model = json.loads((SHIPPED_FOLDER / "model.json").read_text(encoding="utf-8"))
     low, high = (model["operating_points"][name]["threshold"] for name in UNCERTAIN)
@@ -45,9 +64,19 @@ def test_the_evaluation_of_the_shipped_model_is_that_of_its_metrics(
     monkeypatch.setenv("COLUMNS", "100")
     metrics = json.loads((SHIPPED_FOLDER / "metrics.json").read_text(encoding="utf-8"))
     show_metrics(Path("runs/shipped"), metrics)
-    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
-    for line in lines[: next(i for i, line in enumerate(lines) if "uncertain" in line) + 1]:
-        assert line in README
+    said = " ".join(README.split())  # long lines are broken there
+    for line in capsys.readouterr().out.splitlines():
+        assert " ".join(line.split()) in said
+
+
+def test_every_key_of_metrics_json_is_told():
+    metrics = json.loads((SHIPPED_FOLDER / "metrics.json").read_text(encoding="utf-8"))
+    table = README.partition("<code>metrics.json</code>")[2].partition("</details>")[0]
+    told = set(re.findall(r"`([a-z][\w.]*)`", table))
+    endings = "(_ci95|(?<=_if_calibrated)_below)$"
+    assert {re.sub(endings, "", key) for key in metrics} <= told
+    within = {"lean_normal", "lean_pneumonia", "predict"}
+    assert told <= within | set(metrics)
 
 
 @pytest.fixture
@@ -147,12 +176,18 @@ def test_the_tables_of_speed_and_growth_are_made_from_the_committed_results(
 
 
 def test_every_module_stands_in_the_file_tree():
-    tree = README.partition("    src/cxrdiag/")[2].partition("    tests/")[0]
-    named = set(re.findall(r"([a-z_]+)\.py", tree))
+    tree = README.partition("    src/cxrdiag/\n")[2].partition("    tests/")[0]
+    named, folders = set(), {1: Path()}  # the depth of a line -> the folder that it stands in
+    for line in tree.splitlines():
+        depth = (len(line) - len(line.lstrip())) // 2 - 2
+        if folder := re.match(r" +([a-z]+)/ ", line + " "):
+            folders[depth + 1] = folders.get(depth, Path()) / folder[1]
+        named |= {folders[depth] / name for name in re.findall(r"[a-z_]+\.py\b", line)}
     package = ROOT / "src" / "cxrdiag"
-    modules = [path for path in package.rglob("*.py") if "phantom" not in path.parts]
-    missing = {path.stem for path in modules} - named - {"__init__", "__main__"}
-    assert not missing
+    modules = {path.relative_to(package) for path in package.rglob("*.py")}
+    left_out = {path for path in modules if "phantom" in path.parts or path.stem == "__main__"}
+    empty = {path for path in modules if path.name == "__init__.py" and path.parent != Path()}
+    assert named == modules - left_out - empty
 
 
 @pytest.mark.parametrize("target", re.findall(r"\]\((?!http)([^)#]+)\)", README))

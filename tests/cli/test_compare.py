@@ -1,4 +1,4 @@
-"""`cxrdiag compare` on a run and itself: what it reads, prints and counts."""
+"""`cxrdiag compare`: what it reads, prints and counts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from cxrdiag.data.store import Store
 from cxrdiag.evaluation import intervals
-from cxrdiag.evaluation.metrics import NAMES
+from tests.evaluated import write_evaluation
 
 
 def test_compare(
@@ -39,6 +39,31 @@ def test_compare(
     assert json.loads((runs[0] / "test_evaluations.json").read_text()) == {"count": 1}
 
 
+def test_which_column_is_whose(
+    tmp_path: Path, cxrdiag_command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 20 films the first run mistakes one with pneumonia, the second three normal ones."""
+    monkeypatch.chdir(tmp_path)
+    labels = ["Normal"] * 10 + ["Pneumonia"] * 10
+    rows = {"name": [f"{i:02}" for i in range(20)], "label": labels, "patient": "", "subtype": ""}
+    truth = np.array([0.0] * 10 + [1.0] * 10)
+    for name, wrong, point in (("a", [19], "balanced"), ("b", [0, 1, 2], "youden")):
+        said = truth.copy()
+        said[wrong] = 1 - said[wrong]
+        write_evaluation(tmp_path / name, pd.DataFrame({**rows, "probability": said}), point=point)
+    out = " ".join(cxrdiag_command("compare", "a", "b").out.split())
+    for name, first, second, difference in (
+        ("accuracy", 0.95, 0.85, -0.1),
+        ("sensitivity", 0.9, 1, 0.1),
+        ("specificity", 1, 0.7, -0.3),
+        ("AUROC", 0.95, 0.85, -0.1),
+    ):
+        assert f"│ {name} │ {first:.3f} │ {second:.3f} │ {difference:+.3f} │" in out
+    assert "3 images are called rightly by the first alone, 1 by the second alone" in out
+    assert "with a probability of 0.625 (McNemar)" in out  # 2 (1 + 4) / 16
+    assert "their operating points differ, balanced and youden:" in out
+
+
 def test_a_run_is_not_held_against_itself(trained_run: Path, cxrdiag_command) -> None:
     outcome = cxrdiag_command("compare", trained_run, trained_run / "." / "")
     assert outcome.code == 2
@@ -61,14 +86,9 @@ def test_others_are_shown_on_the_official_split_alone(
     for n_normal, official in ((234, True), (233, False)):
         labels = ["Normal"] * n_normal + ["Pneumonia"] * (624 - n_normal)
         for name in ("a", "b"):
-            run = tmp_path / f"{name}{n_normal}"
-            run.mkdir()
             rows = {"name": [f"{i:03}" for i in range(624)], "label": labels, "patient": ""}
-            p = rng.random(624)
-            pd.DataFrame({**rows, "probability": p}).to_csv(run / "predictions.csv", index=False)
-            point = {"threshold": 0.5, "operating_point": "balanced"}
-            document = dict.fromkeys(NAMES, 0.5) | point
-            (run / "metrics.json").write_text(json.dumps(document))
+            films = pd.DataFrame({**rows, "subtype": "", "probability": rng.random(624)})
+            write_evaluation(tmp_path / f"{name}{n_normal}", films)
         out = cxrdiag_command("compare", *(f"{x}{n_normal}" for x in "ab")).out
         assert ("Kermany et al. 2018" in out) == official
         document = cxrdiag_command("compare", *(f"{x}{n_normal}" for x in "ab"), "--json").document

@@ -40,16 +40,17 @@ def rows(card: str) -> dict[str, list[str]]:
 def check(card: str, info: dict[str, Any], metrics: dict[str, Any]) -> None:
     """Compare each number of the card with the documents."""
     shown = rows(card)
-    names = dict(NAMES)
+    told = {name: (metrics, key) for name, key in NAMES.items()}
     for kind in ("bacterial", "viral"):
-        names[f"sensitivity, {kind} (n = {metrics[f'{kind}_n']})"] = f"{kind}_sensitivity"
-        names[f"AUROC, {kind} against all normal films"] = f"{kind}_auroc"
-    assert set(shown) == set(names)
-    for name, key in names.items():
+        found = metrics["subtypes"][kind]
+        told[f"sensitivity, {kind} (n = {found['n']})"] = (found, "sensitivity")
+        told[f"AUROC, {kind} against all normal films"] = (found, "auroc")
+    assert set(shown) == set(told)
+    for name, (found, key) in told.items():
         value, interval = shown[name]
-        assert float(value) == pytest.approx(metrics[key], abs=5.1e-4)
+        assert float(value) == pytest.approx(found[key], abs=5.1e-4)
         ends = [float(end) for end in interval.split(" to ")]
-        assert ends == pytest.approx(metrics[f"{key}_ci95"], abs=5.1e-4)
+        assert ends == pytest.approx(found[f"{key}_ci95"], abs=5.1e-4)
 
     def share(which: str) -> str:
         value = metrics[f"accuracy_if_{which}"]

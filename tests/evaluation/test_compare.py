@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 from cxrdiag.errors import DataError
 from cxrdiag.evaluation import intervals
 from cxrdiag.evaluation.compare import compare
+from tests.evaluated import write_evaluation
 
 N = 200
 TRUTH = np.arange(N) % 2
@@ -25,8 +25,7 @@ def fewer_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def write_run(folder: Path, probabilities: np.ndarray, threshold: float = 0.5) -> Path:
-    folder.mkdir()
-    table = pd.DataFrame(
+    predictions = pd.DataFrame(
         {
             "name": [f"{row:03d}.png" for row in range(N)],
             "label": np.where(TRUTH == 1, "Pneumonia", "Normal"),
@@ -36,11 +35,7 @@ def write_run(folder: Path, probabilities: np.ndarray, threshold: float = 0.5) -
             "probability": probabilities,
         }
     )
-    table.to_csv(folder / "predictions.csv", index=False)
-    (folder / "metrics.json").write_text(
-        json.dumps({"threshold": threshold, "operating_point": "balanced"})
-    )
-    return folder
+    return write_evaluation(folder, predictions, threshold)
 
 
 def noisy(noise: float, seed: int) -> np.ndarray:
@@ -119,14 +114,14 @@ def test_what_cannot_be_compared(tmp_path: Path) -> None:
     with pytest.raises(DataError) as raised:
         compare(a, b, "val")
     assert raised.value.code == "not_evaluated"
-    table = pd.read_csv(b / "predictions.csv")
+    table = pd.read_csv(b / "predictions.csv", keep_default_na=False)
     table.iloc[::-1].to_csv(b / "predictions.csv", index=False)
     compare(a, b)  # the order of rows does not matter
     table.iloc[1:].to_csv(b / "predictions.csv", index=False)
     with pytest.raises(DataError) as raised:
         compare(a, b)
-    assert raised.value.code == "different_images"
-    (b / "metrics.json").write_text("{")
+    assert raised.value.code == "damaged_metrics"  # one film less than metrics.json counts
+    write_evaluation(b, table.iloc[1:])
     with pytest.raises(DataError) as raised:
         compare(a, b)
-    assert raised.value.code == "damaged_metrics"
+    assert raised.value.code == "different_images"

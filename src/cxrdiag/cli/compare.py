@@ -29,8 +29,8 @@ def compare(
     from cxrdiag.cli.console import out, print_json, table, with_interval
     from cxrdiag.evaluation.compare import METRICS
     from cxrdiag.evaluation.compare import compare as compare_runs
-    from cxrdiag.evaluation.metrics import NAMES
     from cxrdiag.evaluation.published import OFFICIAL, PUBLISHED
+    from cxrdiag.evaluation.words import NAMES
 
     a, b = (runs.evaluation_folder(runs.find_model(run)) for run in (first, second))
     if runs.is_same_place(a, b):

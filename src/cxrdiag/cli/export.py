@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -52,12 +52,10 @@ def export(
     no such input; it is fitted to training films of the store, and its answers on the validation
     films are shown beside those in 32 bits.
     """
-    from onnx import TensorProto
-
     from cxrdiag import runs
     from cxrdiag.cli.console import err, print_json, table
     from cxrdiag.cli.console import out as console
-    from cxrdiag.files import refuse_folder, resolved, write_file
+    from cxrdiag.files import write_file
     from cxrdiag.model.graph import build_graph
     from cxrdiag.model.weights import read_weights
 
@@ -68,39 +66,20 @@ def export(
     if data is not None and not int8:
         raise UsageError("--data is for --int8 alone", hint="add --int8", code="needs_int8")
     folder = runs.find_model(run)
-    name = f"int8-{runs.GRAPH}" if int8 else runs.GRAPH
-    path = out or (Path() if folder == runs.SHIPPED_FOLDER else folder) / name
-    refuse_folder(path)
-    place = resolved(path)  # a link is followed
-    kept = [data or STORE] if int8 else []
-    if out is not None and place.name != name:
-        is_in_a_run = (place.parent / runs.INFO).exists()
-        kept += [folder, place.parent] if is_in_a_run else [folder]
-    if kept:
-        refuse_to_overwrite("--out", path, [], *kept)
+    path = _place(out, folder, (data or STORE) if int8 else None)
     info, weights = read_weights(folder)
     graph, change = build_graph(weights, info, maps=not int8), None
     if int8:
         graph, change = _in_8_bits(graph, info, data or STORE, quiet=json)
     content = graph.SerializeToString()
     write_file(path, lambda temporary: temporary.write_bytes(content))
-    tensors = [
-        {
-            "name": tensor.name,
-            "kind": kind,
-            "type": TensorProto.DataType.Name(tensor.type.tensor_type.elem_type).lower(),
-            "shape": [d.dim_param or d.dim_value for d in shape.dim],
-        }
-        for kind, those in (("input", graph.graph.input), ("output", graph.graph.output))
-        for tensor in those
-        for shape in [tensor.type.tensor_type.shape]
-    ]
     if change is not None and change.loses:
         err.print(
             f"warning: in 8 bits accuracy or AUROC fell, or refusals rose, by more than 0.003: "
             f"{path} is written, but a file without --int8 is the safer one",
             soft_wrap=True,
         )
+    tensors = _tensors(graph)
     if json:
         print_json(
             {
@@ -120,6 +99,43 @@ def export(
     if change is not None:
         console.print(_beside(change))
     console.print(info.notice, style="dim")
+
+
+def _place(out: Path | None, folder: Path, store: Path | None) -> Path:
+    """Where the file of the model in `folder` goes; `store` is what one in 8 bits is fitted to.
+
+    Raises UsageError where that would write over something else than an earlier one.
+    """
+    from cxrdiag import runs
+    from cxrdiag.files import refuse_folder, resolved
+
+    name = runs.GRAPH if store is None else f"int8-{runs.GRAPH}"
+    path = out or (Path() if folder == runs.SHIPPED_FOLDER else folder) / name
+    refuse_folder(path)
+    place = resolved(path)  # a link is followed
+    kept = [] if store is None else [store]
+    if out is not None and place.name != name:
+        is_in_a_run = (place.parent / runs.INFO).exists()
+        kept += [folder, place.parent] if is_in_a_run else [folder]
+    if kept:
+        refuse_to_overwrite("--out", path, [], *kept)
+    return path
+
+
+def _tensors(graph: ModelProto) -> list[dict[str, Any]]:
+    """Its inputs and outputs: name, kind, type, and shape with names for what varies."""
+    from onnx import TensorProto
+
+    return [
+        {
+            "name": tensor.name,
+            "kind": kind,
+            "type": TensorProto.DataType.Name(tensor.type.tensor_type.elem_type).lower(),
+            "shape": [d.dim_param or d.dim_value for d in tensor.type.tensor_type.shape.dim],
+        }
+        for kind, those in (("input", graph.graph.input), ("output", graph.graph.output))
+        for tensor in those
+    ]
 
 
 def _in_8_bits(

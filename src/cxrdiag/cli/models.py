@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 from cxrdiag.cli.options import Json
+from cxrdiag.errors import DataError
 
 _MODEL = {"recipe": str, "seed": int, "arch": str, "width": int, "resolution": int}
 _METRICS = ("n", "accuracy", "accuracy_ci95", "auroc", "auroc_ci95", "test_evaluations")
@@ -31,7 +31,7 @@ def models(json: Json = False) -> None:
         [
             row["model"],
             f"{row['recipe']}, seed {row['seed']}" if row["arch"] else "damaged model.json",
-            "-" if row["n"] is None else f"{row['n']:.0f}",
+            "-" if row["n"] is None else str(row["n"]),
             "\n".join(with_interval(row, "accuracy")),
             "\n".join(with_interval(row, "auroc")),
         ]
@@ -49,25 +49,17 @@ def models(json: Json = False) -> None:
 
 def _describe(folder: Path) -> dict[str, Any]:
     """What model.json and, where it was evaluated on test, metrics.json say; else None."""
+    from cxrdiag.evaluation.read import read_metrics
     from cxrdiag.files import read_json
+    from cxrdiag.runs import INFO
 
-    # What is wrong with a damaged one `predict` says.
-    model, metrics = (read_json(folder / name) for name in ("model.json", "metrics.json"))
+    model = read_json(folder / INFO)  # what is wrong with a damaged one `predict` says
     described = {name: model.get(name) for name in _MODEL}
     types = [type(value) for value in described.values()]
     if types != list(_MODEL.values()) or not "".join(map(str, described.values())).isprintable():
         described = dict.fromkeys(_MODEL)
-    for name in _METRICS:
-        value = metrics.get(name)
-        is_sound = _is_interval(value) if name.endswith("_ci95") else _is_number(value)
-        described[name] = value if is_sound else None
-    return described
-
-
-def _is_number(value: Any) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and abs(value) <= sys.float_info.max
-
-
-def _is_interval(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))
+    try:
+        metrics = read_metrics(folder, "test")
+    except (DataError, OSError):  # `compare` says why
+        metrics = {}
+    return described | {name: metrics.get(name) for name in _METRICS}

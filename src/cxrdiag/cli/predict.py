@@ -207,7 +207,8 @@ def _card(diagnosis: Diagnosis, model: str) -> str:
             f"threshold {diagnosis.threshold:.3f}",
         ]
         if diagnosis.forced:
-            lines.append("of what is no such film nobody knows how often that is right")
+            lines += ["it was not taken for a frontal chest X-ray:"]
+            lines += ["  how often such an answer is right is not known"]
         else:
             lines.append(f"operating point {diagnosis.operating_point}:")
             lines += [f"  {_rates(diagnosis)}", f"  {_OF_FILMS}"]

@@ -72,7 +72,6 @@ def train(
     never interrupted.
     """
     from cxrdiag import runs
-    from cxrdiag.cli.console import err
     from cxrdiag.data.store import open_store
     from cxrdiag.model.device import choose_device
     from cxrdiag.training.recipe import load_recipe
@@ -84,13 +83,13 @@ def train(
     overrides += [f"training.epochs={epochs}"] if epochs is not None else []
     overrides += [f"training.seed={seed}"] if seed is not None else []
     overrides += [f"training.init={init}"] if init is not None else []
-    if resume and (recipe or overrides):
-        raise UsageError(
-            "--resume goes on with the run's own recipe",
-            hint="leave out --recipe, --init, --set, --epochs and --seed",
-            code="resume_recipe",
-        )
     if resume:
+        if recipe or overrides:
+            raise UsageError(
+                "--resume goes on with the run's own recipe",
+                hint="leave out --recipe, --init, --set, --epochs and --seed",
+                code="resume_recipe",
+            )
         run = run or runs.newest_interrupted_run()
         if not runs.is_finished(run):
             check_resume(run)
@@ -100,29 +99,11 @@ def train(
     config = load_recipe(
         recipe or ("finetune" if init in ("shipped", "imagenet") else "default"), overrides
     )
-    if run and run.exists() and not run.is_dir():
-        raise UsageError(
-            "a file, and not a folder", path=run, hint="name another --run", code="not_a_folder"
-        )
-    if run and not resume and run.exists() and any(run.iterdir()):
-        raise UsageError(
-            "this folder holds something already",
-            path=run,
-            hint="choose another --run"
-            + (", or go on with it: --resume" if runs.is_interrupted(run) else ""),
-            code="run_exists",
-        )
+    if run:
+        _refuse_place(run, resume=resume)
     if run and resume and runs.is_finished(run):
         _show_result(run, data, json, seconds=0.0)
         return
-    reserved = (Path(runs.SHIPPED), runs.RUNS / runs.SHIPPED)
-    if run and any(runs.is_same_place(run, path) for path in reserved):
-        raise UsageError(
-            f"{runs.SHIPPED!r} is the name of the model in the package",
-            path=run,
-            hint="choose another --run",
-            code="reserved_name",
-        )
     store, where = open_store(data), choose_device(device)
     run = run or runs.new_run(config.name)
     started = time.perf_counter()
@@ -131,17 +112,50 @@ def train(
             fit(config, store, run, device=where, resume=resume, reporter=progress.reporter)
         except (Stop, KeyboardInterrupt):
             progress.bar.stop()
-            if runs.is_interrupted(run):
-                # On another device the sums would round differently.
-                same_device = [] if device == "auto" else ["--device", device]
-                message = f"saved; go on with: {_command('train --resume', run, data, same_device)}"
-            else:
-                message = "interrupted before the first step was saved: nothing to resume"
             try:
-                err.print(message, soft_wrap=True)
+                _show_interrupted(run, data, device)
             finally:  # who reads it may have heard the same signal, and be gone
                 raise typer.Exit(128 + signals.received) from None
     _show_result(run, data, json, seconds=time.perf_counter() - started)
+
+
+def _refuse_place(run: Path, *, resume: bool) -> None:
+    """Raise UsageError where a run folder cannot be made, or holds something already."""
+    from cxrdiag import runs
+
+    if run.exists() and not run.is_dir():
+        raise UsageError(
+            "a file, and not a folder", path=run, hint="name another --run", code="not_a_folder"
+        )
+    if not resume and run.exists() and any(run.iterdir()):
+        raise UsageError(
+            "this folder holds something already",
+            path=run,
+            hint="choose another --run"
+            + (", or go on with it: --resume" if runs.is_interrupted(run) else ""),
+            code="run_exists",
+        )
+    reserved = (Path(runs.SHIPPED), runs.RUNS / runs.SHIPPED)
+    if any(runs.is_same_place(run, path) for path in reserved):
+        raise UsageError(
+            f"{runs.SHIPPED!r} is the name of the model in the package",
+            path=run,
+            hint="choose another --run",
+            code="reserved_name",
+        )
+
+
+def _show_interrupted(run: Path, data: Path, device: str) -> None:
+    from cxrdiag import runs
+    from cxrdiag.cli.console import err
+
+    if runs.is_interrupted(run):
+        # On another device the sums would round differently.
+        same_device = [] if device == "auto" else ["--device", device]
+        message = f"saved; go on with: {_command('train --resume', run, data, same_device)}"
+    else:
+        message = "interrupted before the first step was saved: nothing to resume"
+    err.print(message, soft_wrap=True)
 
 
 class _Progress:

@@ -10,8 +10,7 @@ import textwrap
 from typing import Any
 
 from cxrdiag.evaluation.elsewhere import FRONTAL_UNREMARKED, LATERAL_REFUSED
-from cxrdiag.evaluation.metrics import NAMES
-from cxrdiag.evaluation.words import interval, share
+from cxrdiag.evaluation.words import NAMES, interval, share
 from cxrdiag.model.info import NOTICE, ModelInfo
 from cxrdiag.model.probability import at_prevalence
 
@@ -133,7 +132,7 @@ def shipped_card(info: ModelInfo, metrics: dict[str, Any]) -> str:
         n_pneumonia=metrics["n_pneumonia"],
         false_positives=metrics["false_positives"],
         false_negatives=metrics["false_negatives"],
-        overall=_table("", NAMES, metrics),
+        overall=_table("", [_row(shown, metrics, name) for name, shown in NAMES.items()]),
         subtypes=_subtypes(metrics),
         series=_series(metrics),
     )
@@ -143,11 +142,12 @@ def _or_none(value: float | None) -> str:
     return "none" if value is None else share(value)
 
 
-def _table(what: str, names: dict[str, str], metrics: dict[str, Any]) -> str:
-    lines = [f"| {what} | | 95 % interval |", "|---|---|---|"]
-    for name, shown in names.items():
-        lines.append(f"| {shown} | {share(metrics[name])} | {interval(metrics, name)} |")
-    return "\n".join(lines)
+def _table(what: str, rows: list[str]) -> str:
+    return "\n".join([f"| {what} | | 95 % interval |", "|---|---|---|", *rows])
+
+
+def _row(shown: str, metrics: dict[str, Any], name: str) -> str:
+    return f"| {shown} | {share(metrics[name])} | {interval(metrics, name)} |"
 
 
 def _series(metrics: dict[str, Any]) -> str:
@@ -164,12 +164,9 @@ def _series(metrics: dict[str, Any]) -> str:
 
 
 def _subtypes(metrics: dict[str, Any]) -> str:
-    kinds = [key.removesuffix("_sensitivity") for key in metrics if key.endswith("_sensitivity")]
-    names = {}
-    for kind in kinds:
-        n = metrics[f"{kind}_n"]
-        if not n:
-            continue  # nothing is claimed
-        names[f"{kind}_sensitivity"] = f"sensitivity, {kind} (n = {n})"
-        names[f"{kind}_auroc"] = f"AUROC, {kind} against all normal films"
-    return _table("by subtype", names, metrics)
+    rows = []
+    for kind, found in metrics["subtypes"].items():
+        if found["n"]:  # of none nothing is claimed
+            rows.append(_row(f"sensitivity, {kind} (n = {found['n']})", found, "sensitivity"))
+            rows.append(_row(f"AUROC, {kind} against all normal films", found, "auroc"))
+    return _table("by subtype", rows)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 
 from cxrdiag.data.batches import Split
@@ -20,12 +21,14 @@ from cxrdiag.evaluation.metrics import (
     compute_metrics,
     rates,
 )
+from cxrdiag.evaluation.read import FORMAT
 from cxrdiag.evaluation.report import Evaluated, write_report
 from cxrdiag.evaluation.shortcuts import shortcut_metrics
 from cxrdiag.files import DAMAGED, held, read_json, write_file, write_json
-from cxrdiag.model.answers import check_finite
+from cxrdiag.model.answers import Detected, check_finite
 from cxrdiag.model.checkpoint import load_model
-from cxrdiag.model.info import DEFAULT_POINT, NOTICE
+from cxrdiag.model.classifier import Classifier
+from cxrdiag.model.info import DEFAULT_POINT, NOTICE, ModelInfo
 from cxrdiag.model.probability import probability
 from cxrdiag.runs import INFO, evaluation_folder, model_name, of_split
 
@@ -56,36 +59,62 @@ def evaluate(
     check_findings(store)  # before the look at test is counted
     part = Split(store, split, device)
     counted = {"test_evaluations": _count_evaluation(model, out)} if split == "test" else {}
-    predictions = store.records.iloc[part.rows_N][_COLUMNS].reset_index(drop=True)
-    answers = classifier.split_answers(part)
-    logits_N, detected = answers.logits_B, answers.detected
-    check_finite(logits_N, detected.film_scores_B, detected.distances_B)
-    predictions["logit"] = logits_N
-    predictions["probability"] = probability(predictions["logit"], info.temperature)
-    path = out / of_split("metrics.json", split)
-    is_film_N = detected.film_scores_B >= 0
-    is_unlike_N = is_film_N & (detected.distances_B > 1)  # predict warns where it does not refuse
-    truth_N = (predictions["label"] == PNEUMONIA).to_numpy()
-    p_N = predictions["probability"].to_numpy()
+    predictions, detected = _ask(classifier, store, part)
     kinds = set(store.records["subtype"])  # of one that this split lacks nothing is claimed
+    logits_N = predictions["logit"].to_numpy()
     metrics = {
+        **FORMAT,
         "split": split,
         "operating_point": operating_point,
         **compute_metrics(predictions, info.threshold, subtypes=kinds),
         **calibration_metrics(predictions, info.temperature, info.prevalence),
         **certainty_metrics(predictions, info),
-        **proportion("refused", int((~is_film_N).sum()), len(predictions)),
-        **proportion("unlike_training", int(is_unlike_N.sum()), len(predictions)),
-        "operating_points": {
-            name: {"threshold": point.threshold, **rates(truth_N, p_N >= point.threshold)}
-            for name, point in info.operating_points.items()
-        },
+        **_detector_metrics(detected),
+        "operating_points": _operating_points(predictions, info),
         "shortcuts": shortcut_metrics(store, part.rows_N, logits_N) if split == "test" else {},
         **_identity(model, store),
         "trained_on_this_store": info.data_fingerprint == store.fingerprint,
         **counted,
         "notice": NOTICE,
     }
+    name = model_name(model)
+    _write(out, Evaluated(name, model, classifier, store, part.rows_N, predictions, metrics))
+    return metrics
+
+
+def _ask(classifier: Classifier, store: Store, part: Split) -> tuple[pd.DataFrame, Detected]:
+    """The rows of predictions.csv, and what the detector says of each."""
+    predictions = store.records.iloc[part.rows_N][_COLUMNS].reset_index(drop=True)
+    answers = classifier.split_answers(part)
+    logits_N, detected = answers.logits_B, answers.detected
+    check_finite(logits_N, detected.film_scores_B, detected.distances_B)
+    predictions["logit"] = logits_N
+    predictions["probability"] = probability(predictions["logit"], classifier.info.temperature)
+    return predictions, detected
+
+
+def _detector_metrics(detected: Detected) -> dict[str, Any]:
+    is_film_N = detected.film_scores_B >= 0
+    is_unlike_N = is_film_N & (detected.distances_B > 1)  # predict warns where it does not refuse
+    n = len(is_film_N)
+    return {
+        **proportion("refused", int((~is_film_N).sum()), n),
+        **proportion("unlike_training", int(is_unlike_N.sum()), n),
+    }
+
+
+def _operating_points(predictions: pd.DataFrame, info: ModelInfo) -> dict[str, Any]:
+    truth_N = (predictions["label"] == PNEUMONIA).to_numpy()
+    p_N = predictions["probability"].to_numpy()
+    return {
+        name: {"threshold": point.threshold, **rates(truth_N, p_N >= point.threshold)}
+        for name, point in info.operating_points.items()
+    }
+
+
+def _write(out: Path, evaluated: Evaluated) -> None:
+    predictions, metrics = evaluated.predictions, evaluated.metrics
+    split = metrics["split"]
     write_file(
         out / of_split("predictions.csv", split),
         lambda temporary: predictions.to_csv(temporary, index=False, lineterminator="\n"),
@@ -95,11 +124,8 @@ def evaluate(
     else:
         (out / of_split("roc.png", split)).unlink(missing_ok=True)  # that of an earlier evaluation
     draw_confusion_matrix(out / of_split("confusion.png", split), metrics)
-    write_json(path, metrics)
-    name = model_name(model)
-    evaluated = Evaluated(name, model, classifier, store, part.rows_N, predictions, metrics)
+    write_json(out / of_split("metrics.json", split), metrics)
     write_report(out / of_split("report.html", split), evaluated)
-    return metrics
 
 
 def is_evaluated(
@@ -109,8 +135,8 @@ def is_evaluated(
     path = evaluation_folder(model) / of_split("metrics.json", split)
     try:
         metrics = json.loads(path.read_text(encoding="utf-8"))
-        same = metrics["operating_point"] == operating_point
-        return same and bool(_identity(model, store).items() <= metrics.items())
+        wanted = {**FORMAT, "operating_point": operating_point, **_identity(model, store)}
+        return bool(wanted.items() <= metrics.items())
     except (OSError, *DAMAGED):
         return False  # what is wrong with the model is said where it is loaded
 

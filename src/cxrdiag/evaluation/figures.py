@@ -15,6 +15,16 @@ from cxrdiag.files import write_file
 
 
 def draw_confusion_matrix(path: Path, metrics: dict[str, Any]) -> None:
+    """Write `confusion_matrix` as a PNG file."""
+    _write(path, confusion_matrix(metrics))
+
+
+def draw_roc(path: Path, predictions: pd.DataFrame, metrics: dict[str, Any]) -> None:
+    """Write `roc` as a PNG file."""
+    _write(path, roc(predictions, metrics))
+
+
+def confusion_matrix(metrics: dict[str, Any]) -> Figure:
     """Counts and row percentages; a row is what the data set says, a column what the model says."""
     counts = [
         [metrics["true_negatives"], metrics["false_positives"]],
@@ -41,10 +51,10 @@ def draw_confusion_matrix(path: Path, metrics: dict[str, Any]) -> None:
     axes.set_yticks([0, 1], names, rotation=90, va="center")
     axes.set(xlabel="called", ylabel="labelled")
     axes.set_title(f"n = {metrics['n']}, threshold {metrics['threshold']:.3f}", fontsize=10)
-    write_file(path, lambda temporary: figure.savefig(temporary, dpi=150))
+    return figure
 
 
-def draw_roc(path: Path, predictions: pd.DataFrame, metrics: dict[str, Any]) -> None:
+def roc(predictions: pd.DataFrame, metrics: dict[str, Any]) -> Figure:
     """The ROC curve with the operating point and the interval of its area."""
     fpr, tpr, _ = roc_curve(predictions["label"] == PNEUMONIA, predictions["probability"])
     figure = Figure(figsize=(4.8, 4.6), layout="constrained")
@@ -62,4 +72,8 @@ def draw_roc(path: Path, predictions: pd.DataFrame, metrics: dict[str, Any]) -> 
     axes.set_aspect("equal")
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right", fontsize=8)
+    return figure
+
+
+def _write(path: Path, figure: Figure) -> None:
     write_file(path, lambda temporary: figure.savefig(temporary, dpi=150))

@@ -71,11 +71,12 @@ def clusters(predictions: pd.DataFrame) -> NDArray[np.int64]:
     return np.asarray(pd.factorize(patient)[0], dtype=np.int64)
 
 
-def resamples(
-    truth_N: NDArray[np.bool_], patients_N: NDArray[np.int64], seed: int
-) -> Iterator[Float1D]:
-    """Weights of the images in each bootstrap over patients that draws both classes."""
-    rng = np.random.default_rng(seed)
+def resamples(truth_N: NDArray[np.bool_], patients_N: NDArray[np.int64]) -> Iterator[Float1D]:
+    """Weights of the images in each bootstrap over patients that draws both classes.
+
+    The same each time, so that scores of the same images can be held against each other.
+    """
+    rng = np.random.default_rng(0)
     n = int(patients_N.max()) + 1
     for _ in range(RESAMPLES):
         # How often each patient was drawn is the weight of all of their images.
@@ -91,7 +92,6 @@ def bootstrapped(
     truth_N: NDArray[np.bool_],
     said_N: Float1D,
     patients_N: NDArray[np.int64],
-    seed: int,
     *,
     mirrored: bool = False,
 ) -> dict[str, Any]:
@@ -101,16 +101,17 @@ def bootstrapped(
     all scores are alike, as with classes that are told apart without an error: to draw the same
     films again says nothing then. `mirrored` is for a sum of
     absolute values, which every resampling inflates: the percentiles are mirrored about the score
-    (the basic bootstrap; Davison and Hinkley 1997, section 5.2), and at least 0.
+    (the basic bootstrap; Davison and Hinkley 1997, section 5.2), from 0 on, and
+    stretched to the score where they do not hold it.
     """
     nothing = {name: None, f"{name}_ci95": None}
     if truth_N.all() or not truth_N.any():
         return nothing
     value = score(truth_N, said_N, np.ones(len(truth_N)))
-    scores = [score(truth_N, said_N, w_N) for w_N in resamples(truth_N, patients_N, seed)]
+    scores = [score(truth_N, said_N, w_N) for w_N in resamples(truth_N, patients_N)]
     low, high = np.percentile(scores, [2.5, 97.5])
     if high - low < 1e-12:
         return {**nothing, name: value}
     if mirrored:
-        low, high = max(0.0, 2 * value - high), max(0.0, 2 * value - low)
+        low, high = max(0.0, min(value, 2 * value - high)), max(value, 2 * value - low)
     return {name: value, f"{name}_ci95": [float(low), float(high)]}

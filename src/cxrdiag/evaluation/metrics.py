@@ -26,29 +26,19 @@ from cxrdiag.evaluation.intervals import (
 from cxrdiag.model.info import ModelInfo
 from cxrdiag.model.probability import at_prevalence, probability
 
-NAMES = {
-    "accuracy": "accuracy",
-    "sensitivity": "sensitivity",
-    "specificity": "specificity",
-    "auroc": "AUROC",
-    "auprc": "AUPRC",
-    "brier": "Brier score",
-    "ece": "ECE",
-}
-"""The metrics of a whole split, and how to show their names."""
 PREVALENCES = (0.01, 0.05, 0.20)
 """Of pneumonia, where films are taken: nearly everywhere it is rarer than in a test set."""
 
 
 def compute_metrics(
-    predictions: pd.DataFrame, threshold: float, seed: int = 0, subtypes: Collection[str] = ()
+    predictions: pd.DataFrame, threshold: float, subtypes: Collection[str] = ()
 ) -> dict[str, Any]:
-    """All metrics of a split, flat, under the names of metrics.json.
+    """All metrics of a split, under the names of metrics.json.
 
     `predictions` has the columns label, patient, name, subtype and probability (0 to 1); an image
     is called Pneumonia from `threshold` on. `x_ci95` is the 95 % interval of `x`, [low, high].
     Where there is one class only, AUROC, AUPRC, Brier and ECE are None: they depend on the mix of
-    both. `seed` is the bootstrap's. Of `subtypes` that no image has `n` is 0 and all else None.
+    both. Of `subtypes` that no image has `n` is 0 and all else None.
     """
     truth = predictions["label"].to_numpy() == PNEUMONIA
     probabilities = predictions["probability"].to_numpy(dtype=np.float64)
@@ -71,26 +61,27 @@ def compute_metrics(
         **proportion("ppv", tp, tp + fp),
         **proportion("npv", tn, tn + fn),
         **_predictive_values(tp, fn, tn, fp),
-        **bootstrapped("auroc", _auroc, truth, probabilities, patients, seed),
-        **bootstrapped("auprc", _auprc, truth, probabilities, patients, seed),
-        **bootstrapped("brier", _brier, truth, probabilities, patients, seed),
-        **_calibration_error("ece", truth, probabilities, patients, seed),
+        **bootstrapped("auroc", _auroc, truth, probabilities, patients),
+        **bootstrapped("auprc", _auprc, truth, probabilities, patients),
+        **bootstrapped("brier", _brier, truth, probabilities, patients),
+        **_calibration_error("ece", truth, probabilities, patients),
     }
     metrics["specificity_by_series"] = _by_series(predictions, truth, called)
     there = set(predictions.loc[truth, "subtype"]) | set(subtypes)
-    for subtype in sorted(there - {""}):
-        metrics |= _subtype_metrics(predictions, subtype, called, seed)
+    metrics["subtypes"] = {
+        subtype: _subtype_metrics(predictions, subtype, called) for subtype in sorted(there - {""})
+    }
     return metrics
 
 
-def auroc(films: pd.DataFrame, said_N: Float1D, seed: int = 0) -> dict[str, Any]:
+def auroc(films: pd.DataFrame, said_N: Float1D) -> dict[str, Any]:
     """AUROC of what was said of films, and its interval: films have label, patient and name."""
     truth_N = (films["label"] == PNEUMONIA).to_numpy()
-    return bootstrapped("auroc", _auroc, truth_N, said_N, clusters(films), seed)
+    return bootstrapped("auroc", _auroc, truth_N, said_N, clusters(films))
 
 
 def calibration_metrics(
-    predictions: pd.DataFrame, temperature: float, prevalence: float, seed: int = 0
+    predictions: pd.DataFrame, temperature: float, prevalence: float
 ) -> dict[str, Any]:
     """ECE of films reweighted to the prevalence for which the probability holds.
 
@@ -104,7 +95,7 @@ def calibration_metrics(
     for name, divisor in (("", temperature), ("_without_temperature", 1.0)):
         said_N = probability(predictions["logit"].to_numpy(), divisor)
         key = f"ece_reweighted{name}"
-        found |= _calibration_error(key, truth_N, said_N, patients_N, seed, prevalence)
+        found |= _calibration_error(key, truth_N, said_N, patients_N, prevalence)
     return found
 
 
@@ -113,7 +104,6 @@ def _calibration_error(
     truth_N: NDArray[np.bool_],
     said_N: Float1D,
     patients_N: NDArray[np.int64],
-    seed: int,
     prevalence: float | None = None,
 ) -> dict[str, Any]:
     """The ECE, reweighted to `prevalence` if given, and what it would be if calibrated.
@@ -127,14 +117,14 @@ def _calibration_error(
             weights = weights * weights_at(truth, prevalence, weights)
         return expected_calibration_error(truth, said, weights)
 
-    found = bootstrapped(name, error, truth_N, said_N, patients_N, seed, mirrored=True)
+    found = bootstrapped(name, error, truth_N, said_N, patients_N, mirrored=True)
     found |= {f"{name}_if_calibrated": None, f"{name}_if_calibrated_below": None}
     if found[name] is None:
         return found
     true_N = said_N
     if prevalence is not None:
         true_N = at_prevalence(said_N, prevalence, float(truth_N.mean()))
-    rng, once_N = np.random.default_rng(seed), np.ones(len(truth_N))
+    rng, once_N = np.random.default_rng(0), np.ones(len(truth_N))
     draws = (rng.random(len(true_N)) < true_N for _ in range(intervals.RESAMPLES))
     errors = [error(draw, said_N, once_N) for draw in draws if draw.any() and not draw.all()]
     if errors:
@@ -191,7 +181,7 @@ def _by_series(
 
 
 def _subtype_metrics(
-    predictions: pd.DataFrame, subtype: str, called: NDArray[np.bool_], seed: int
+    predictions: pd.DataFrame, subtype: str, called: NDArray[np.bool_]
 ) -> dict[str, Any]:
     """Sensitivity for one subtype, and its AUROC against all normal images."""
     mine = (predictions["subtype"] == subtype).to_numpy()
@@ -199,9 +189,9 @@ def _subtype_metrics(
     truth = (part["subtype"] == subtype).to_numpy()
     probabilities = part["probability"].to_numpy(dtype=np.float64)
     return {
-        f"{subtype}_n": int(mine.sum()),
-        **proportion(f"{subtype}_sensitivity", int((mine & called).sum()), int(mine.sum())),
-        **bootstrapped(f"{subtype}_auroc", _auroc, truth, probabilities, clusters(part), seed),
+        "n": int(mine.sum()),
+        **proportion("sensitivity", int((mine & called).sum()), int(mine.sum())),
+        **bootstrapped("auroc", _auroc, truth, probabilities, clusters(part)),
     }
 
 

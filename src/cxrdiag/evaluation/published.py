@@ -33,7 +33,7 @@ PUBLISHED = (
     Published("PneumoniaMNIST, ResNet-18", _MEDMNIST, "official split", 0.864, 0.956),
     Published("PneumoniaMNIST, ResNet-50", _MEDMNIST, "official split", 0.884, 0.962),
     Published("PneumoniaMNIST, AutoKeras", _MEDMNIST, "official split", 0.878, 0.947),
-    Published("PneumoniaMNIST, Google AutoML", _MEDMNIST, "official split", 0.946, 0.991),
+    Published("PneumoniaMNIST, Google AutoML Vision", _MEDMNIST, "official split", 0.946, 0.991),
     # Its validation accuracy of 0.875 is fourteen of the sixteen films of the official one.
     Published("Trivedi and Gupta 2021", "doi 10.1007/s11042-021-11807-x", "official split", 0.942),
     # Five folds of all films, normal and not.

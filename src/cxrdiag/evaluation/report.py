@@ -29,9 +29,9 @@ from cxrdiag.evaluation.claim import filled_in
 from cxrdiag.evaluation.elsewhere import FRONTAL_UNREMARKED, REFUSED, WARNED, Measured
 from cxrdiag.evaluation.intervals import proportion
 from cxrdiag.evaluation.lung_field import centred_share, lung_field, shares_inside
-from cxrdiag.evaluation.metrics import NAMES, PREVALENCES
+from cxrdiag.evaluation.metrics import PREVALENCES
 from cxrdiag.evaluation.published import OFFICIAL, PUBLISHED
-from cxrdiag.evaluation.words import in_words, interval, share
+from cxrdiag.evaluation.words import NAMES, in_words, interval, share
 from cxrdiag.files import DAMAGED, read_json, write_text
 from cxrdiag.model.classifier import Classifier
 from cxrdiag.model.info import NOTICE
@@ -85,9 +85,6 @@ def write_report(path: Path, evaluated: Evaluated) -> None:
         prevalences=PREVALENCES,
         warn_from=WARN_FROM,
         charts=_charts(evaluated),
-        subtypes=[
-            key.removesuffix("_sensitivity") for key in metrics if key.endswith("_sensitivity")
-        ],
         published=PUBLISHED if is_official else (),
         failures=_failures(evaluated),
         lungs=_lungs(evaluated),

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cxrdiag.errors import UsageError
-from cxrdiag.evaluation.compare import read_evaluation, refuse_other_images
-from cxrdiag.evaluation.metrics import NAMES
+from cxrdiag.errors import DataError, UsageError
+from cxrdiag.evaluation.read import read_evaluation, refuse_other_images
+from cxrdiag.evaluation.words import NAMES
 
 
 def refuse_few(runs: Sequence[Path]) -> None:
@@ -25,17 +25,25 @@ def summarise(runs: Sequence[Path], split: str = "test") -> dict[str, Any]:
     """Of each metric mean, standard deviation and each run's value, from what `evaluate` wrote.
 
     No image is looked at again. Where a run lacks a metric it is None for all. Raises UsageError
-    for fewer than two runs, DataError where one was not evaluated on the split, or not on the same
-    images as the first.
+    for fewer than two runs, DataError where one was not evaluated on the split, on the same images
+    as the first and at the same operating point.
     """
     refuse_few(runs)
     evaluated = [read_evaluation(run, split) for run in runs]
     refuse_other_images(runs, evaluated)
+    points = [one.metrics["operating_point"] for one in evaluated]
+    if len(set(points)) > 1:
+        raise DataError(
+            f"evaluated at different operating points: {', '.join(sorted(set(points)))}",
+            path=runs[0],
+            hint="evaluate all at one: cxrdiag eval --runs",
+            code="different_operating_points",
+        )
     return {
         "split": split,
         "n": len(evaluated[0].predictions),
         "runs": [str(run) for run in runs],
-        **{name: _summary([one.metrics.get(name) for one in evaluated]) for name in NAMES},
+        **{name: _summary([one.metrics[name] for one in evaluated]) for name in NAMES},
     }
 
 

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+NAMES = {
+    "accuracy": "accuracy",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "brier": "Brier score",
+    "ece": "ECE",
+}
+"""The metrics of a whole split, and how to show their names."""
+
 
 def share(value: float | None) -> str:
     """Three digits, and a fourth where they would make 1 of what is less; a dash for none."""

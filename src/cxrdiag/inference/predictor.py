@@ -110,8 +110,8 @@ class Predictor:
         that it does not have, and for an unknown device or backend.
         """
         self.model = model
-        self.force = force
-        self.operating_point = operating_point
+        self._force = force
+        self._operating_point = operating_point
         self.classifier = load_backend(model, device, backend).at(operating_point)
 
     def diagnose(self, path: Path | str, heatmap: Path | str | None = None) -> Diagnosis:
@@ -142,12 +142,24 @@ class Predictor:
         """Diagnose files in order, decoding on all cores; a bad one gives a Failure.
 
         Of a folder all images below it (`expand`); one without any is a Failure `no_images`.
-        Where `anonymous`, files go by a hash of what is in them (`anonymous_name`). Raises as
-        `diagnose` does where the model, or the folder of the maps, cannot be used.
+        Where `anonymous`, files go by a hash of what is in them (`anonymous_name`). A file is read,
+        and its map drawn, when the iterator comes to it: without a loop over it nothing is done.
+        The iterator raises as `diagnose` does where the model, or the folder of the maps, cannot be
+        used.
         """
         paths = expand([Path(f) for f in ([files] if isinstance(files, str | Path) else files)])
         folder = None if heatmap_dir is None else Path(heatmap_dir)
         heatmaps = heatmap_paths(paths, None if anonymous else folder)
+        return self._diagnose_in_turn(paths, heatmaps, folder, anonymous=anonymous)
+
+    def _diagnose_in_turn(
+        self,
+        paths: Sequence[Path],
+        heatmaps: Sequence[Path | None],
+        folder: Path | None,
+        *,
+        anonymous: bool,
+    ) -> Iterator[Diagnosis | Failure]:
         read = functools.partial(self._read, anonymous=anonymous, drawn=folder is not None)
         with ThreadPoolExecutor(n_cores()) as pool:
             for start in range(0, len(paths), _BATCH):
@@ -209,17 +221,17 @@ class Predictor:
         return diagnoses
 
     def _judge(self, file: str, p: float, is_film: bool) -> Diagnosis:
-        info, answers = self.classifier.info, is_film or self.force
+        info, answers = self.classifier.info, is_film or self._force
         label = PNEUMONIA if p >= info.threshold else NORMAL
-        point = info.point(self.operating_point)
+        point = info.point(self._operating_point)
         low, high = info.uncertain_range()
         return Diagnosis(
             file=file,
             label=label if answers else None,
             probability=p if answers else None,
             prevalence=info.prevalence,
-            operating_point=self.operating_point,
-            threshold=point.threshold,
+            operating_point=self._operating_point,
+            threshold=info.threshold,
             validation_sensitivity=point.sensitivity if is_film else None,
             validation_sensitivity_ci95=point.sensitivity_ci95 if is_film else None,
             validation_specificity=point.specificity if is_film else None,

@@ -1,0 +1,118 @@
+"""The metrics of one evaluation, as tables in a terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from cxrdiag.cli.console import out, table, with_interval
+from cxrdiag.evaluation.metrics import PREVALENCES
+from cxrdiag.evaluation.words import NAMES, in_words
+from cxrdiag.runs import of_split
+
+_FILES = ("metrics.json", "predictions.csv", "confusion.png", "roc.png", "report.html")
+
+
+def show_metrics(run: Path, metrics: dict[str, Any]) -> None:
+    """Print what `evaluate` returned of the model of `run`, and where its files are."""
+    out.print(_overall(run.name, metrics))
+    out.print(_predictive_values(metrics))
+    out.print(_operating_points(metrics))
+    out.print(_certainty(metrics), soft_wrap=True)
+    if metrics["shortcuts"]:
+        out.print(_shortcuts(metrics["shortcuts"]))
+    named = [of_split(name, metrics["split"]) for name in _FILES]
+    there = [name for name in named if (run / name).exists()]
+    out.print(f"{run}: {', '.join(there)}", soft_wrap=True)
+    if (count := metrics.get("test_evaluations", 1)) > 1:
+        out.print(f"evaluated on test {count} times; choose nothing by it")
+
+
+def _overall(name: str, metrics: dict[str, Any]) -> Table:
+    rows = [[shown, *with_interval(metrics, key)] for key, shown in NAMES.items()]
+    subtypes, series = metrics["subtypes"], metrics["specificity_by_series"]
+    for subtype, found in subtypes.items():
+        if found["n"]:
+            shown = f"sensitivity, {subtype} (n = {found['n']})"
+            rows.append([shown, *with_interval(found, "sensitivity")])
+    rows += [[f"{name} (n = 0)", "no claim", ""] for name in subtypes if not subtypes[name]["n"]]
+    for one, found in series.items():
+        shown = f"specificity, series {one} (n = {found['n']})"
+        rows.append([shown, *with_interval(found, "specificity")])
+    title = (
+        f"{name} on {metrics['split']}: {metrics['n_normal']} normal, "
+        f"{metrics['n_pneumonia']} pneumonia, threshold {metrics['threshold']:.3f}"
+    )
+    return table(title, ["", "", "95 % interval"], rows)
+
+
+def _predictive_values(metrics: dict[str, Any]) -> Table:
+    here = f"here, {metrics['prevalence']:.0%}"
+    asked = [(here, "ppv", "npv")] + [
+        (f"{share:.0%}", f"ppv_at_{share:.2f}", f"npv_at_{share:.2f}") for share in PREVALENCES
+    ]
+    return table(
+        "How often calls of Pneumonia (PPV) and Normal (NPV) are right",
+        ["prevalence", "PPV", "95 % interval", "NPV", "95 % interval"],
+        [
+            [shown, *with_interval(metrics, ppv), *with_interval(metrics, npv)]
+            for shown, ppv, npv in asked
+        ],
+    )
+
+
+def _operating_points(metrics: dict[str, Any]) -> Table:
+    rows = [
+        [
+            f"{name} (used)" if name == metrics["operating_point"] else name,
+            f"{point['threshold']:.3f}",
+            *with_interval(point, "sensitivity"),
+            *with_interval(point, "specificity"),
+        ]
+        for name, point in metrics["operating_points"].items()
+    ]
+    columns = ["operating point", "at", "sens.", "95 % interval", "spec.", "95 % interval"]
+    return table("Thresholds chosen on validation", columns, rows)
+
+
+def _certainty(metrics: dict[str, Any]) -> str:
+    n_uncertain = metrics["uncertain_n"]
+    right = [
+        f"of the {n} {kind} answers {in_words(metrics, f'accuracy_if_{kind}')} are right"
+        for kind, n in (("certain", metrics["n"] - n_uncertain), ("uncertain", n_uncertain))
+        if n
+    ]
+    lines = ["; ".join(right)]
+    if metrics["ece_reweighted"] is not None:
+        calibrated, raw = (
+            in_words(metrics, f"ece_reweighted{kind}") for kind in ("", "_without_temperature")
+        )
+        lines.append(
+            f"with films weighed as if {metrics['probability_prevalence']:.0%} showed a pneumonia, "
+            f"for which the probabilities hold, the ECE is {calibrated}; without temperature {raw}"
+        )
+        if (below := metrics["ece_reweighted_if_calibrated_below"]) is not None:
+            lines[-1] += f"; of true probabilities it would be below {below:.3f}, 19 times in 20"
+    lines.append(
+        f"predict would refuse {metrics['refused']:.1%} of these images, and warn of "
+        f"{metrics['unlike_training']:.1%}"
+    )
+    return "\n".join(lines)
+
+
+def _shortcuts(shortcuts: dict[str, Any]) -> Table:
+    rows = [
+        [
+            name,
+            *with_interval(told, "auroc"),
+            *(with_interval(told, f"lean_{label}")[0] for label in ("normal", "pneumonia")),
+        ]
+        for name, told in shortcuts.items()
+    ]
+    return table(
+        "Shortcuts alone; their rank correlation with the network's answers in a class",
+        ["", "AUROC", "95 % interval", "Normal", "Pneumonia"],
+        rows,
+    )
