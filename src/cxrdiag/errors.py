@@ -18,6 +18,7 @@ _NO_MEMORY = (
     "out of memory",  # Metal
     "allocate memory",  # torch, on the host
     "not enough memory",
+    "can't start new thread",
     "bad_alloc",
     "could not create a primitive",  # oneDNN, and so on
     "could not create a memory",
@@ -73,9 +74,30 @@ class TrainingError(CxrdiagError):
     exit_code = 5
 
 
+def of_the_system(error: OSError) -> CxrdiagError:
+    """The same as one of ours: a full disk, a folder that may not be written to."""
+    where = error.filename2 or error.filename
+    return CxrdiagError(error.strerror or str(error), path=where, code="file_error")
+
+
+def as_document(error: CxrdiagError) -> dict[str, str | None]:
+    """What a JSON document says of an error."""
+    return {
+        "code": error.code,
+        "message": error.message,
+        "path": None if error.path is None else str(error.path),
+        "hint": error.hint,
+    }
+
+
 def printable(text: str) -> str:
     """A text, as of a file's name, in which what would steer a terminal is escaped."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def plain(text: str) -> str:
+    """The same for text of several lines, which stay."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -60,10 +60,22 @@ def resolved(path: Path) -> Path:
     return Path(place)
 
 
-def refuse_folder(path: Path) -> None:
-    """Raise OSError where no file can take the place of `path`: a folder, links in a circle."""
-    if resolved(path).is_dir():
+def refuse_place(path: Path) -> None:
+    """Raise OSError where no file can be written at `path`, as far as can be told beforehand.
+
+    Because it is a folder, because links to it lead in a circle, because the folder that it would
+    lie in is none, or may not be written to.
+    """
+    place = resolved(path)
+    if place.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if place.exists() and not place.is_file():
+        return  # a device, a pipe
+    folder = next(parent for parent in place.parents if parent.exists())
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
 def write_file(path: Path, write: Callable[[Path], object]) -> None:
@@ -73,7 +85,7 @@ def write_file(path: Path, write: Callable[[Path], object]) -> None:
     file is untouched and the temporary one is removed. A device or a pipe is written to as it is.
     Raises OSError as the system does, and for a file that stands behind /dev/stdout.
     """
-    refuse_folder(path)
+    refuse_place(path)
     if path.exists() and not path.is_file():
         write(path)
         return
@@ -84,7 +96,7 @@ def write_file(path: Path, write: Callable[[Path], object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix is kept: matplotlib and others choose the format by it.
     # Not the whole name: with more before and after it, it may be longer than a name may be.
-    stem = path.stem.encode("utf-8", "surrogateescape")[:100].decode("utf-8", "ignore")
+    stem = os.fsencode(path.stem)[:100].decode(sys.getfilesystemencoding(), "ignore")
     temporary = path.with_name(f".{stem}.{_unique()}.part{path.suffix}")
     try:
         write(temporary)

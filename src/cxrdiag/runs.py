@@ -125,5 +125,8 @@ def _newest(runs: Path, marker: str, problem: str, hint: str) -> Path:
 
 def _with(runs: Path, marker: str) -> list[Path]:
     """The folders in `runs` with a file `marker`, that of the newest last."""
-    found = [(path.stat().st_mtime_ns, path.parent) for path in runs.glob(f"*/{marker}")]
+    if runs.is_dir():
+        os.listdir(runs)  # raises where it cannot be listed; glob would find nothing
+    marked = (path for path in runs.glob(f"*/{marker}") if path.is_file())
+    found = [(path.stat().st_mtime_ns, path.parent) for path in marked]
     return [folder for _, folder in sorted(found)]

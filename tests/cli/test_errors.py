@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 import torch
+from typer.main import get_command
 
+from cxrdiag.cli.app import app
 from cxrdiag.data.prepare import prepare
 
 # Arguments, exit code, code, and what the message has to name; run in `desk`, see conftest.py.
@@ -62,7 +64,14 @@ CASES: dict[str, tuple[str, int, str, list[str]]] = {
     "table is this folder": ("predict film.jpeg --csv .", 1, "file_error", [".: Is a dir"]),
     "a run is a circle": ("predict film.jpeg --run loop", 4, "no_model", ["loop", "train one"]),
     "evaluated is a circle": ("eval --run loop", 4, "no_model", ["loop"]),
-    "compared is a circle": ("compare loop shipped", 1, "file_error", ["loop"]),
+    "compared is a circle": ("compare loop shipped", 4, "no_model", ["loop"]),
+    "compared is not there": ("compare gone shipped", 4, "no_model", ["gone", "train one"]),
+    "compared was not evaluated": (
+        "compare mine shipped",
+        3,
+        "not_evaluated",
+        ["mine/metrics.json", "cxrdiag eval --run mine"],
+    ),
     "table is a circle": ("predict film.jpeg --csv loop", 1, "file_error", ["loop: Too many"]),
     "graph is a circle": ("export --out loop", 1, "file_error", ["loop: Too many"]),
     "training is a circle": ("train --run loop", 1, "file_error", ["loop: "]),
@@ -192,3 +201,26 @@ def test_usage_errors_exit_with_2(command: str, cxrdiag_command) -> None:
     assert outcome.code == 2
     assert "Usage:" in outcome.err
     assert "Traceback" not in outcome.err
+
+
+def test_an_empty_argument_is_not_the_current_folder(desk: Path, cxrdiag_command) -> None:
+    for command in (["predict", ""], ["predict", "film.jpeg", "--heatmap", ""], ["models", ""]):
+        outcome = cxrdiag_command(*command, "--json")
+        assert (outcome.code, outcome.document["error"]["code"]) == (2, "empty_argument")
+
+
+def test_no_option_refuses_what_cannot_be_read_before_it_is_read() -> None:
+    """It would end the whole command, with the code of wrong usage, and name what is anonymous."""
+    commands = get_command(app).commands.values()  # type: ignore[attr-defined]
+    types = [parameter.type for command in commands for parameter in command.params]
+    paths = [type_ for type_ in types if hasattr(type_, "readable")]
+    assert len(paths) > 15
+    assert not any(path.readable or path.exists for path in paths)
+
+
+def test_what_a_run_is_called_steers_no_terminal(desk: Path, cxrdiag_command) -> None:
+    (desk / "runs" / "tiny").rename(desk / "runs" / "a\x1b")
+    for command in (["models"], ["compare", "runs/a\x1b", "shipped"], ["predict", "gone"]):
+        outcome = cxrdiag_command(*command)
+        assert "\x1b" not in outcome.out + outcome.err
+        assert "a\\x1b" in outcome.out + outcome.err or command[0] == "predict"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -61,12 +62,60 @@ def test_a_name_that_is_no_text(desk: Path, films: list[Path], cxrdiag_command) 
     assert (desk / "out.csv").read_bytes().splitlines()[1].startswith(b"\xff\xfe.jpeg,")
 
 
+def test_with_json_there_is_one_document_whatever_cannot_be_written(
+    desk: Path, films: list[Path], cxrdiag_command
+) -> None:
+    outcome = cxrdiag_command("predict", films[0], "--json", "--csv", "/dev/full")
+    assert outcome.code == 1
+    assert len(outcome.document["diagnoses"]) == 1
+    assert outcome.document["error"]["code"] == "file_error"
+    assert "No space left" in outcome.document["error"]["message"]
+    outcome = cxrdiag_command("predict", films[0], "--csv", "/dev/full")
+    assert (outcome.code, "probability" in outcome.out) == (1, True)
+    assert outcome.err.startswith("error: No space left")
+    (desk / "file").write_text("")
+    outcome = cxrdiag_command("predict", films[0], "--json", "--csv", "file/out.csv")
+    assert (outcome.code, outcome.document["error"]["path"]) == (1, str(desk / "file"))
+    assert outcome.document["error"]["message"] == "Not a directory"
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (["models"], 1),
+        (["models", "--json"], 1),
+        (["--version"], 1),
+        (["models", "--nope"], 2),
+        (["predict", "gone", "--run", "nope", "--json"], 4),
+    ],
+)
+def test_a_full_or_closed_output_is_no_trace(command: list[str], code: int, tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONUNBUFFERED": ""}
+    for where in (">/dev/full", ">&-"):
+        done = subprocess.run(
+            ["bash", "-c", f'exec "$@" {where}', "-", sys.executable, "-m", "cxrdiag", *command],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == (0 if where == ">&-" and code == 1 else code)
+        assert "Traceback" not in done.stderr
+        assert "Exception ignored" not in done.stderr
+
+
 def test_a_csv_does_not_take_the_place_of_anything(
     desk: Path, films: list[Path], cxrdiag_command
 ) -> None:
     (desk / "film").write_bytes(films[0].read_bytes())
     (desk / "link").symlink_to("film")
-    for target in ("film", "link", "maps/film.png", "runs/tiny/model.json"):
+    (desk / "notes.txt").write_text("mine")
+    predictions = "runs/tiny/predictions.csv"
+    (desk / predictions).write_text("those of a run")
+    table = "data/prepared/records.csv"
+    kept = ("film", "link", "runs/tiny/model.json", "notes.txt", predictions, table)
+    for target in (*kept, "maps/film.png"):
         existed = (desk / target).exists()
         before = (desk / target).read_bytes() if existed else b""
         outcome = cxrdiag_command("predict", "film", "--heatmap", "maps", "--csv", target)

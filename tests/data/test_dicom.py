@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from io import BytesIO
 from threading import Event
 from typing import Any
 
@@ -15,9 +16,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
 from pydicom.pixels.processing import apply_windowing
 from pydicom.uid import (
     JPEG2000,
+    UID,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     JPEG2000Lossless,
@@ -25,6 +28,7 @@ from pydicom.uid import (
     JPEGExtended12Bit,
     JPEGLosslessSV1,
     JPEGLSLossless,
+    MediaStorageDirectoryStorage,
     RLELossless,
 )
 
@@ -140,6 +144,28 @@ def test_colours_become_luma_whatever_codec_holds_them(data: bytes, lossy: int) 
     rgb = np.stack([SCENE, 255 - SCENE, np.roll(SCENE, 9, axis=1)], axis=-1)
     luma = np.asarray(Image.fromarray(rgb).convert("L")).astype(int)
     np.testing.assert_allclose(read_dicom(data, "x").astype(int), luma, atol=lossy)
+
+
+def test_the_index_of_a_disc_is_no_damaged_film() -> None:
+    index = Dataset()
+    index.FileSetID = "DISC"
+    index.file_meta = FileMetaDataset()
+    index.file_meta.MediaStorageSOPClassUID = MediaStorageDirectoryStorage
+    index.file_meta.MediaStorageSOPInstanceUID = UID("1.2.3")
+    index.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    file = BytesIO()
+    index.save_as(file, enforce_file_format=True)
+    with pytest.raises(DataError, match="DICOMDIR") as e:
+        read_dicom(file.getvalue(), "DICOMDIR")
+    assert e.value.code == "no_picture"
+
+
+def test_pixels_that_are_no_integers_are_not_supported() -> None:
+    floats = np.zeros((600, 500), np.float32).tobytes()  # of a real film's size
+    data = dicom(SCENE, without=("PixelData",), FloatPixelData=floats)
+    with pytest.raises(DataError, match="no integers") as e:
+        read_dicom(data, "film.dcm")
+    assert e.value.code == "unsupported_pixels"
 
 
 def test_other_files_are_not_taken_for_dicom() -> None:

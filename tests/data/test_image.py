@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import struct
 import time
 import warnings
@@ -25,6 +27,7 @@ from cxrdiag.data.find import MAP_MARK, find_images
 from cxrdiag.data.image import Encoding, read_image, read_picture
 from cxrdiag.data.limits import count_scans
 from cxrdiag.errors import DataError
+from cxrdiag.inference.paths import expand
 
 RNG = np.random.default_rng(0)
 N = 12
@@ -401,6 +404,35 @@ def test_a_folder_that_cannot_be_listed_is_not_an_empty_one(tmp_path: Path) -> N
     with pytest.raises(DataError) as e:
         find_images(file)
     assert (e.value.code, str(e.value.path)) == ("unreadable_folder", str(file))
+
+
+def test_a_folder_below_that_cannot_be_listed_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.fromarray(GRAY).save(tmp_path / "a.png")
+    closed = tmp_path / "lost+found"
+    closed.mkdir()
+    scandir = os.scandir
+
+    def refuse(folder: str) -> object:
+        if Path(folder) == closed:
+            raise PermissionError(errno.EACCES, "Permission denied", folder)
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(DataError, match="Permission denied") as e:
+        find_images(tmp_path)
+    assert e.value.path == str(closed)
+    unlisted: list[Path] = []
+    assert find_images(tmp_path, unlisted=unlisted) == [tmp_path / "a.png"]
+    assert unlisted == [closed]
+    assert expand([tmp_path]) == [tmp_path / "a.png", closed]
+
+
+def test_the_index_of_a_disc_is_not_among_its_images(tmp_path: Path) -> None:
+    for name in ("DICOMDIR", "IM1"):
+        (tmp_path / name).write_bytes(bytes(128) + b"DICM")
+    assert find_images(tmp_path) == [tmp_path / "IM1"]
 
 
 def test_the_encoding_of_a_file() -> None:

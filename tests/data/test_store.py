@@ -175,6 +175,16 @@ def test_whatever_is_read_of_the_findings_is_missed_where_it_lacks(made: Path) -
             check_findings(store)
         parent[key] = value
     assert n_missed > 30
+    audit = info["findings"]["audit"]
+    for holder, key, value in (
+        (info["findings"], "duplicate_files", float("nan")),
+        (audit["near_duplicates"], "strangers_near", 10**400),
+        (audit, "odd", []),
+    ):
+        sound, holder[key] = holder[key], value
+        with pytest.raises(DataError, match="its findings"):
+            check_findings(store)
+        holder[key] = sound
     del info["findings"]["unknown_patient"]
     (made / "store.json").write_text(json.dumps(info))
     rebuilt, was_built = prepare(made.parent / "raw", made, size=32)

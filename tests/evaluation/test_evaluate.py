@@ -105,7 +105,13 @@ def test_two_evaluations_at_once_do_not_count_as_one(own_run: Path, small_store:
     assert evaluate(own_run, small_store, "test", CPU)["test_evaluations"] == 1
 
 
-@pytest.mark.parametrize("count", ['{"count": Infinity}', '{"count": null}', "[" * 100_000, "3"])
+@pytest.mark.parametrize(
+    "count",
+    [
+        *("{", "3", "[" * 100_000, '{"count": Infinity}', '{"count": null}', '{"count": -5}'),
+        *('{"count": "3"}', '{"count": true}', '{"count": 2.7}'),
+    ],
+)
 def test_a_count_that_is_damaged_is_one_clear_error(
     own_run: Path, small_store: Store, count: str
 ) -> None:

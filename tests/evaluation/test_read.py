@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +82,22 @@ def test_what_is_no_such_document_is_refused(run: Path, text: str) -> None:
     assert _code(run) in ("damaged_metrics", "metrics_version")
 
 
+def test_what_is_no_text_is_one_short_line(run: Path) -> None:
+    (run / "metrics.json").write_bytes(b'{"n": "\xff' + b"x" * 100_000)
+    with pytest.raises(DataError) as raised:
+        read_metrics(run, "test")
+    assert raised.value.code == "damaged_metrics"
+    assert len(raised.value.message) < 400
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such pipes")
+@pytest.mark.parametrize("name", ["metrics.json", "predictions.csv"])
+def test_a_pipe_is_not_waited_for(run: Path, name: str) -> None:
+    (run / name).unlink()
+    os.mkfifo(run / name)
+    assert _code(run) in ("not_evaluated", "damaged_metrics")
+
+
 @pytest.mark.parametrize("change", [{"version": 0}, {"version": "1"}, {"format": "metrics"}])
 def test_another_version_is_refused(run: Path, change: dict[str, Any]) -> None:
     path = run / "metrics.json"
@@ -100,10 +118,11 @@ def test_predictions_that_are_not_those_of_the_metrics_are_damaged(run: Path) ->
 
 
 def test_a_run_without_an_evaluation_says_how_to_get_one(tmp_path: Path) -> None:
+    run = tmp_path / "my run"
     with pytest.raises(DataError) as raised:
-        read_metrics(tmp_path, "val")
+        read_metrics(run, "val")
     assert raised.value.code == "not_evaluated"
-    assert raised.value.hint == f"cxrdiag eval --run {tmp_path} --split val"
+    assert raised.value.hint == f"cxrdiag eval --run '{run}' --split val"
 
 
 def test_a_mean_over_operating_points_says_nothing(run: Path, tmp_path: Path) -> None:

@@ -84,6 +84,14 @@ def test_damaged_metrics_are_one_clear_error(desk: Path, runs: list[str], cxrdia
         assert outcome.document["error"]["code"] == "damaged_metrics"
 
 
+def test_no_look_at_test_is_taken_where_one_of_the_models_cannot_be_used(
+    desk: Path, runs: list[str], cxrdiag_command
+) -> None:
+    outcome = cxrdiag_command("eval", "--runs", runs[1], "nope", "--json")
+    assert (outcome.code, outcome.document["error"]["code"]) == (4, "no_model")
+    assert not (desk / runs[1] / "test_evaluations.json").exists()
+
+
 def test_metrics_of_another_version_are_refused_and_evaluated_again(
     desk: Path, runs: list[str], cxrdiag_command
 ) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import io
 import json
 import logging
+import os
 import signal
 import sys
 from typing import Annotated
@@ -13,7 +16,15 @@ import typer
 
 from cxrdiag import __version__
 from cxrdiag.cli import audit, compare, demo, evaluate, export, models, predict, prepare, train
-from cxrdiag.errors import CxrdiagError, is_out_of_memory, printable
+from cxrdiag.errors import (
+    CxrdiagError,
+    UsageError,
+    as_document,
+    is_out_of_memory,
+    of_the_system,
+    plain,
+    printable,
+)
 
 app = typer.Typer(
     name="cxrdiag",
@@ -61,26 +72,35 @@ def main() -> None:
         signal.signal(signal.SIGTERM, _end)
     # It warns of a home folder that cannot be written to, which costs a second and nothing else.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    for stream in (sys.stdout, sys.stderr):
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who started this
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+        stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):
             # A file's name may be no text in this encoding: that must not end in a traceback.
             stream.reconfigure(errors="backslashreplace")
+    sys.exit(_written(_run()))
+
+
+def _run() -> int:
+    """Run the command; returns its exit code, and has told of what went wrong."""
     try:
+        if "" in sys.argv[1:]:
+            hint = "is a variable not set?"
+            raise UsageError("an argument is empty", hint=hint, code="empty_argument")
         app()
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except CxrdiagError as error:
-        _report(error)
-        sys.exit(error.exit_code)
+        return _report(error)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
         hint = "give it fewer or smaller pictures at a time, or another --device"
-        _report(CxrdiagError("not enough memory", hint=hint, code="out_of_memory"))
-        sys.exit(CxrdiagError.exit_code)
-    except OSError as error:  # a full disk, a folder that may not be written to
-        where = error.filename2 or error.filename
-        reason = error.strerror or str(error)
-        _report(CxrdiagError(reason, path=where, code="file_error"))
-        sys.exit(CxrdiagError.exit_code)
+        return _report(CxrdiagError("not enough memory", hint=hint, code="out_of_memory"))
+    except OSError as error:
+        return _report(of_the_system(error))
+    return 0
 
 
 def _end(number: int, frame: object) -> None:
@@ -88,16 +108,31 @@ def _end(number: int, frame: object) -> None:
     sys.exit(128 + number)
 
 
-def _report(error: CxrdiagError) -> None:
-    if "--json" in sys.argv:
-        document = {
-            "code": error.code,
-            "message": error.message,
-            "path": str(error.path) if error.path is not None else None,
-            "hint": error.hint,
-        }
-        typer.echo(json.dumps({"error": document}))
-    else:
-        where = f"{printable(str(error.path))}: " if error.path is not None else ""
-        hint = f"\n       {error.hint}" if error.hint else ""
-        typer.echo(f"error: {where}{error.message}{hint}", err=True)
+def _report(error: CxrdiagError) -> int:
+    """Tell of an error; returns its exit code."""
+    where = f"{printable(str(error.path))}: " if error.path is not None else ""
+    hint = f"\n       {plain(error.hint)}" if error.hint else ""
+    line = f"error: {where}{plain(error.message)}{hint}"
+    with contextlib.suppress(OSError):  # nobody can be told
+        try:
+            if "--json" in sys.argv:
+                typer.echo(json.dumps({"error": as_document(error)}))
+            else:
+                typer.echo(line, err=True)
+        except OSError:  # standard output is full, or closed by its reader
+            typer.echo(line, err=True)
+    return error.exit_code
+
+
+def _written(code: int) -> int:
+    """The exit code, once all that was printed is written; 1 where that fails and it was 0."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError as error:
+            # Or Python tries again at its end, and fails with a code of its own.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            code = code or CxrdiagError.exit_code
+            if stream is sys.stdout and error.errno != errno.EPIPE:
+                _report(of_the_system(error))
+    return code

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 AuditedRun = Annotated[
     Path | None,
-    typer.Option("--run", help="A run folder, or 'shipped', to hold against the shortcuts."),
+    typer.Option(
+        "--run", help="A run folder, or 'shipped', to hold against the shortcuts.", readable=False
+    ),
 ]
 
 

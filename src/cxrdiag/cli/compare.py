@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxrdiag.cli.options import Json
-from cxrdiag.errors import UsageError
+from cxrdiag.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from cxrdiag.evaluation.published import Published
 
 
 def compare(
-    first: Annotated[Path, typer.Argument(help="A run folder, or 'shipped'.")],
-    second: Annotated[Path, typer.Argument(help="Another.")],
+    first: Annotated[Path, typer.Argument(help="A run folder, or 'shipped'.", readable=False)],
+    second: Annotated[Path, typer.Argument(help="Another.", readable=False)],
     split: Annotated[str, typer.Option(help="test, val or train.")] = "test",
     json: Json = False,
 ) -> None:
@@ -32,7 +32,12 @@ def compare(
     from cxrdiag.evaluation.published import OFFICIAL, PUBLISHED
     from cxrdiag.evaluation.words import NAMES
 
-    a, b = (runs.evaluation_folder(runs.find_model(run)) for run in (first, second))
+    models = [runs.find_model(run) for run in (first, second)]
+    for model in models:
+        if not model.is_dir():
+            hint = runs.way_to_a_model(model)
+            raise ModelError("no run is there", path=model, hint=hint, code="no_model")
+    a, b = map(runs.evaluation_folder, models)
     if runs.is_same_place(a, b):
         raise UsageError("twice the same run", path=second, hint="name two", code="few_runs")
     found = compare_runs(a, b, split)

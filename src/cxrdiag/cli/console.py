@@ -21,11 +21,22 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from cxrdiag.errors import plain
 from cxrdiag.evaluation.words import interval, share
 
-# Text is printed as it stands: a file may be called [red]x or :lung:.
-out = Console(highlight=False, markup=False, emoji=False)
-err = Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+class _Plain(Console):
+    """Text is printed as it stands: a file may be called [red]x or :lung:. It steers nothing."""
+
+    def __init__(self, *, stderr: bool) -> None:
+        super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*(plain(x) if isinstance(x, str) else x for x in objects), **options)
+
+
+out = _Plain(stderr=False)
+err = _Plain(stderr=True)
 
 
 def print_json(document: Any) -> None:
@@ -41,14 +52,14 @@ def print_json(document: Any) -> None:
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     """A table whose first column is text, never cut off, and whose others are right-aligned."""
-    made = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    made = Table(title=plain(title), title_justify="left", title_style="bold", header_style="bold")
     for number, column in enumerate(columns):
         if number == 0:
             made.add_column(column, overflow="fold")
         else:
             made.add_column(column, justify="right", no_wrap=True)
     for row in rows:
-        made.add_row(*row)
+        made.add_row(*map(plain, row))
     return made
 
 

@@ -31,7 +31,9 @@ _OVERRIDES = [
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Where everything is written.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(help="Where everything is written.", readable=False)] = Path(
+        "demo"
+    ),
     device: Device = "auto",
     seed: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, help="Of the phantoms and the training.")

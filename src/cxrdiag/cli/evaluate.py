@@ -13,13 +13,17 @@ from cxrdiag.errors import UsageError
 
 def evaluate(
     more: Annotated[
-        list[Path] | None, typer.Argument(metavar="RUN", help="More runs, after --runs.")
+        list[Path] | None,
+        typer.Argument(metavar="RUN", help="More runs, after --runs.", readable=False),
     ] = None,
     run: Run = None,
     runs_: Annotated[
         Path | None,
         typer.Option(
-            "--runs", metavar="RUN", help="Several runs, as of several seeds: --runs A B C."
+            "--runs",
+            metavar="RUN",
+            help="Several runs, as of several seeds: --runs A B C.",
+            readable=False,
         ),
     ] = None,
     data: Data = STORE,
@@ -71,17 +75,20 @@ def _evaluate_several(
 ) -> None:
     from cxrdiag import runs
     from cxrdiag.cli.console import err, out, print_json, table, warn_of_another_store
-    from cxrdiag.data.store import open_store
+    from cxrdiag.data.store import check_image_size, open_store
     from cxrdiag.evaluation.evaluate import evaluate as evaluate_run
     from cxrdiag.evaluation.evaluate import is_evaluated
     from cxrdiag.evaluation.several import refuse_few, summarise
     from cxrdiag.evaluation.words import NAMES, share
+    from cxrdiag.model.checkpoint import load_model
     from cxrdiag.model.device import choose_device
 
     models = [runs.find_model(name) for name in names]
     folders = [runs.evaluation_folder(model) for model in models]
     refuse_few(folders)  # before a look at test, not after it
     store, where = open_store(data), choose_device(device)
+    for model in models:  # so is what is wrong with one of them
+        check_image_size(store, load_model(model, where).at(operating_point).info.image_size)
     for model in models:
         if not is_evaluated(model, store, split, operating_point):
             err.print(f"evaluating {runs.model_name(model)}", soft_wrap=True)

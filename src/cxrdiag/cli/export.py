@@ -29,6 +29,7 @@ def export(
         typer.Option(
             metavar="FILE",
             help="Where to.",
+            readable=False,
             show_default="[int8-]model.onnx in the run, or here for the shipped model",
         ),
     ] = None,
@@ -41,7 +42,9 @@ def export(
     ] = False,
     data: Annotated[
         Path | None,
-        typer.Option(help="The prepared store that --int8 takes.", show_default=str(STORE)),
+        typer.Option(
+            help="The prepared store that --int8 takes.", show_default=str(STORE), readable=False
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -55,7 +58,7 @@ def export(
     from cxrdiag import runs
     from cxrdiag.cli.console import err, print_json, table
     from cxrdiag.cli.console import out as console
-    from cxrdiag.files import write_file
+    from cxrdiag.files import refuse_place, write_file
     from cxrdiag.model.graph import build_graph
     from cxrdiag.model.weights import read_weights
 
@@ -66,7 +69,11 @@ def export(
     if data is not None and not int8:
         raise UsageError("--data is for --int8 alone", hint="add --int8", code="needs_int8")
     folder = runs.find_model(run)
-    path = _place(out, folder, (data or STORE) if int8 else None)
+    path = out or (Path() if folder == runs.SHIPPED_FOLDER else folder) / (
+        f"int8-{runs.GRAPH}" if int8 else runs.GRAPH
+    )
+    refuse_place(path)
+    refuse_to_overwrite("--out", path, ".onnx")
     info, weights = read_weights(folder)
     graph, change = build_graph(weights, info, maps=not int8), None
     if int8:
@@ -99,27 +106,6 @@ def export(
     if change is not None:
         console.print(_beside(change))
     console.print(info.notice, style="dim")
-
-
-def _place(out: Path | None, folder: Path, store: Path | None) -> Path:
-    """Where the file of the model in `folder` goes; `store` is what one in 8 bits is fitted to.
-
-    Raises UsageError where that would write over something else than an earlier one.
-    """
-    from cxrdiag import runs
-    from cxrdiag.files import refuse_folder, resolved
-
-    name = runs.GRAPH if store is None else f"int8-{runs.GRAPH}"
-    path = out or (Path() if folder == runs.SHIPPED_FOLDER else folder) / name
-    refuse_folder(path)
-    place = resolved(path)  # a link is followed
-    kept = [] if store is None else [store]
-    if out is not None and place.name != name:
-        is_in_a_run = (place.parent / runs.INFO).exists()
-        kept += [folder, place.parent] if is_in_a_run else [folder]
-    if kept:
-        refuse_to_overwrite("--out", path, [], *kept)
-    return path
 
 
 def _tensors(graph: ModelProto) -> list[dict[str, Any]]:

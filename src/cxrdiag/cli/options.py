@@ -14,14 +14,17 @@ from cxrdiag.errors import UsageError
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON document instead of tables and progress.")
 ]
-Data = Annotated[Path, typer.Option("--data", help="The prepared store.", show_default=True)]
+# readable=False: what cannot be read is told where it is read, of that one file, with its own code.
+Data = Annotated[Path, typer.Option("--data", help="The prepared store.", readable=False)]
 Device = Annotated[
     str,
     typer.Option("--device", help="auto, cpu, cuda or mps; auto takes a GPU when there is one."),
 ]
 Run = Annotated[
     Path | None,
-    typer.Option("--run", help="The run folder, or 'shipped'.", show_default="the newest"),
+    typer.Option(
+        "--run", help="The run folder, or 'shipped'.", show_default="the newest", readable=False
+    ),
 ]
 Model = Annotated[
     Path | None,
@@ -29,6 +32,7 @@ Model = Annotated[
         "--run",
         help="The run folder, or 'shipped'.",
         show_default="the newest run, else the shipped model",
+        readable=False,
     ),
 ]
 OperatingPoint = Annotated[
@@ -38,19 +42,24 @@ OperatingPoint = Annotated[
 STORE = Path("data/prepared")
 
 
-def refuse_to_overwrite(option: str, target: Path, films: Sequence[Path], *folders: Path) -> None:
-    """Raise UsageError for what is called as a film is, or in the place of one or in `folders`."""
-    from cxrdiag.data.find import IMAGE_SUFFIXES
+def refuse_to_overwrite(option: str, target: Path, suffix: str, films: Sequence[Path] = ()) -> None:
+    """Raise UsageError for what is called as a film is, or is there and is not ours to replace.
 
-    place = os.path.realpath(target)  # Path.resolve raises on a loop of links
-    is_film = target.suffix.lower() in IMAGE_SUFFIXES or place in map(os.path.realpath, films)
-    kept = [os.path.realpath(folder) for folder in folders]
-    exists = os.path.exists(place)
+    That is a film, what has another suffix than `suffix`, and what lies in a run or a store.
+    """
+    from cxrdiag.data.find import IMAGE_SUFFIXES
+    from cxrdiag.runs import INFO
+
+    place = Path(os.path.realpath(target))  # Path.resolve raises on a loop of links
+    is_film = target.suffix.lower() in IMAGE_SUFFIXES or str(place) in map(os.path.realpath, films)
+    exists = place.exists()
     does = "would write over this file" if exists else "is called as a film is"
-    if is_film or (exists and os.path.dirname(place) in kept):
+    # A run's own tables, and a store's; a graph in a run is an earlier export.
+    is_kept = suffix == ".csv" and any((place.parent / x).exists() for x in (INFO, "store.json"))
+    if is_film or (place.is_file() and (is_kept or place.suffix.lower() != suffix)):
         raise UsageError(
             f"{option} {does}",
             path=target,
-            hint="name another",
+            hint=f"name another, with the suffix {suffix}",
             code="overwrite",
         )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import os
 import shlex
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +15,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxrdiag.cli.options import Json, Model, OperatingPoint, refuse_to_overwrite
-from cxrdiag.errors import DataError, UsageError, printable
+from cxrdiag.errors import (
+    CxrdiagError,
+    DataError,
+    UsageError,
+    as_document,
+    of_the_system,
+    plain,
+    printable,
+)
 
 if TYPE_CHECKING:
     from cxrdiag.inference.predictor import Diagnosis, Failure
@@ -26,14 +36,19 @@ _RARE = 0.05
 
 def predict(
     files: Annotated[
-        list[Path], typer.Argument(help="X-rays, as DICOM or as images, or folders of them.")
+        list[Path],
+        typer.Argument(help="X-rays, as DICOM or as images, or folders of them.", readable=False),
     ],
     run: Model = None,
     heatmap: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Draw activation maps over the X-rays there.")
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Draw activation maps over the X-rays there.", readable=False
+        ),
     ] = None,
     csv_file: Annotated[
-        Path | None, typer.Option("--csv", metavar="FILE", help="Write the results as CSV too.")
+        Path | None,
+        typer.Option("--csv", metavar="FILE", help="Write the results as CSV too.", readable=False),
     ] = None,
     operating_point: OperatingPoint = "balanced",
     force: Annotated[
@@ -65,13 +80,16 @@ def predict(
     """
     import cxrdiag
     from cxrdiag.cli.console import progress_bar
-    from cxrdiag.files import refuse_folder, write_file
+    from cxrdiag.files import refuse_place, write_file
     from cxrdiag.inference.paths import expand
     from cxrdiag.inference.predictor import Diagnosis, Failure
     from cxrdiag.runs import model_name
 
     if csv_file is not None:
-        refuse_folder(csv_file)  # before the work, not after it
+        refuse_place(csv_file)  # before the work, not after it
+        if json and _is_standard_output(csv_file):
+            hint = "--csv FILE"
+            raise UsageError("--json and --csv to one output", hint=hint, code="two_outputs")
     if heatmap is not None and not heatmap.is_dir():
         _refuse_file(heatmap)
     predictor = cxrdiag.load(
@@ -80,7 +98,7 @@ def predict(
     model = model_name(predictor.model)
     paths = expand(files)
     if csv_file is not None:
-        refuse_to_overwrite("--csv", csv_file, paths, predictor.model)
+        refuse_to_overwrite("--csv", csv_file, ".csv", paths)
     results: list[Diagnosis | Failure] = []
     with progress_bar(quiet=json or len(paths) < 64) as bar:
         task = bar.add_task("reading X-rays", total=len(paths), note="")
@@ -89,16 +107,29 @@ def predict(
             bar.advance(task)
     diagnoses = [r for r in results if isinstance(r, Diagnosis)]
     failures = [r for r in results if isinstance(r, Failure)]
-    try:
-        if json:
-            _print_document(diagnoses, failures, model)
-        else:
-            _print_people(diagnoses, failures, model)
-    finally:  # where one of the two cannot be written, the other has the answers
-        if csv_file is not None:
+    problem: CxrdiagError | None = None
+    if csv_file is not None:
+        try:
             write_file(csv_file, lambda temporary: _write_csv(temporary, results, model))
+        except OSError as error:  # then the answers are printed at least
+            problem = of_the_system(error)
+    if json:
+        _print_document(diagnoses, failures, model, problem)
+    else:
+        _print_people(diagnoses, failures, model)
+    if problem is not None and not json:
+        raise problem
+    if problem is not None:
+        raise typer.Exit(problem.exit_code)  # the document tells of it
     if failures:
         raise typer.Exit(DataError.exit_code)
+
+
+def _is_standard_output(path: Path) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(sys.stdout.fileno()))
+    except (OSError, ValueError, AttributeError):  # there is none
+        return False
 
 
 def _refuse_file(heatmap: Path) -> None:
@@ -116,7 +147,10 @@ def _refuse_file(heatmap: Path) -> None:
 
 
 def _print_document(
-    diagnoses: Sequence[Diagnosis], failures: Sequence[Failure], model: str
+    diagnoses: Sequence[Diagnosis],
+    failures: Sequence[Failure],
+    model: str,
+    problem: CxrdiagError | None,
 ) -> None:
     from cxrdiag import __version__
     from cxrdiag.cli.console import print_json
@@ -129,6 +163,7 @@ def _print_document(
             "model": model,
             "version": __version__,
             "notice": NOTICE,
+            **({} if problem is None else {"error": as_document(problem)}),
         }
     )
 
@@ -217,7 +252,7 @@ def _card(diagnosis: Diagnosis, model: str) -> str:
     lines.append(f"model {model}")
     if diagnosis.heatmap:
         lines.append(f"activation map {printable(diagnosis.heatmap)}")
-    return "\n".join(lines)
+    return plain("\n".join(lines))
 
 
 def _rates(diagnosis: Diagnosis) -> str:

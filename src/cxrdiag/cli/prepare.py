@@ -21,9 +21,11 @@ KAGGLE_DATASET = "praveengovi/coronahack-chest-xraydataset"
 def prepare(
     kaggle_dir: Annotated[
         Path | None,
-        typer.Option(help="The unzipped data set: CoronaHack or chest-xray-pneumonia."),
+        typer.Option(
+            help="The unzipped data set: CoronaHack or chest-xray-pneumonia.", readable=False
+        ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where the store is written.")] = STORE,
+    out: Annotated[Path, typer.Option(help="Where the store is written.", readable=False)] = STORE,
     size: Annotated[
         int, typer.Option(min=32, max=1024, help="Side of the stored squares in pixels.")
     ] = 256,

@@ -25,7 +25,7 @@ def train(
     data: Data = STORE,
     run: Annotated[
         Path | None,
-        typer.Option(help="The run folder.", show_default="runs/RECIPE-1, -2, ..."),
+        typer.Option(help="The run folder.", show_default="runs/RECIPE-1, -2, ...", readable=False),
     ] = None,
     epochs: Annotated[
         int | None,

@@ -29,6 +29,7 @@ from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    MediaStorageDirectoryStorage,
 )
 
 from cxrdiag.data.codestream import damaged
@@ -65,6 +66,7 @@ _NEEDED = (
 
 _LIMITS = {
     "PixelData": (MAX_BYTES, 100_000),  # some encoders cut a picture into parts of 16 KiB or so
+    **dict.fromkeys(("FloatPixelData", "DoubleFloatPixelData"), (MAX_BYTES, MAX_BYTES)),
     **{f"{c}PaletteColorLookupTableData": (2**18, 2**18) for c in _COLOURS},
     **dict.fromkeys(("ViewCodeSequence", "ModalityLUTSequence", "VOILUTSequence"), (2**22, 1000)),
 }
@@ -131,6 +133,9 @@ def _parse(data: bytes) -> Dataset:
             stream, syntax = _Stream(_inflate(data[begin:])), ExplicitVRLittleEndian
         implicit, little = syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian
         dataset = read_dataset(stream, implicit, little, specific_tags=tags)
+    if meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
+        what = "a DICOMDIR, the index of a disc, and no picture"
+        raise DataError(what, hint="name the disc's folder", code="no_picture")
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = syntax
     return dataset

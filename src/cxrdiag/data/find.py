@@ -21,16 +21,18 @@ STORE_FILES = frozenset({"images.npy", "records.csv", "store.json"})
 """Of a store, by which it is known."""
 
 
-def find_images(folder: Path, inside: Path | None = None) -> list[Path]:
+def find_images(
+    folder: Path, inside: Path | None = None, unlisted: list[Path] | None = None
+) -> list[Path]:
     """Image files below `folder`, sorted.
 
     Hidden files (an archive's `._x.jpeg`) and folders are left out, a store with its sheets of many
     films too, the maps that `predict` draws, and folders that are links. None where there is no
     folder. What a link leads to out of `inside`, where that is given, is not read, so such a link
-    is told by its suffix alone.
-    Raises DataError (`unreadable_folder`) when a folder cannot be listed.
+    is told by its suffix alone. A folder that cannot be listed is put into `unlisted`; where that
+    is not given, and where folders are nested too deep, DataError (`unreadable_folder`) is raised.
     """
-    return [path for path in _visible(folder) if _looks_like_image(path, inside)]
+    return [path for path in _visible(folder, unlisted) if _looks_like_image(path, inside)]
 
 
 def find_lost(folder: Path) -> list[Path]:
@@ -47,15 +49,18 @@ def leads_out(path: Path, folder: Path) -> bool:
     return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
-def _visible(folder: Path) -> list[Path]:
-    return sorted(_walk(folder))
+def _visible(folder: Path, unlisted: list[Path] | None = None) -> list[Path]:
+    return sorted(_walk(folder, unlisted))
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(folder: Path, unlisted: list[Path] | None) -> Iterator[Path]:
     def refuse(error: OSError) -> None:
-        if not isinstance(error, FileNotFoundError):
+        if isinstance(error, FileNotFoundError):
+            return
+        if unlisted is None:
             where = error.filename if error.filename.isprintable() else folder
             raise _unreadable(where, str(error.strerror)) from error
+        unlisted.append(Path(error.filename))
 
     top = len(folder.parts)
     for parent, folders, names in os.walk(folder, onerror=refuse):
@@ -73,7 +78,7 @@ def _unreadable(folder: Path | str, why: str) -> DataError:
 def _looks_like_image(path: Path, inside: Path | None) -> bool:
     """By its suffix, but for maps; where there is none, or but a number, by the mark of DICOM."""
     suffix = path.suffix.lower()
-    if not os.path.isfile(path):  # a link to nowhere
+    if not os.path.isfile(path) or path.name.upper() == "DICOMDIR":  # a link to nowhere; an index
         return False
     may_be_dicom = not suffix[1:].strip("0123456789")
     may_be_map = suffix == ".png"

@@ -38,6 +38,7 @@ _UNREADABLE = ("name", "code", "message")
 _NEAR = ("pairs", "all_pairs", "across_splits", "conflicting_labels", "of_strangers", "strangers",
          "strangers_near", "max_distance")  # fmt: skip
 """What the audit says of near-duplicates, in numbers."""
+_MOST = 1e15
 
 
 @dataclass(frozen=True)
@@ -167,11 +168,12 @@ def check_findings(store: Store) -> None:
             near, odd = audit["near_duplicates"], audit["odd"]
             told += [near[name] for name in _NEAR]
             told += [near[name] or 0 for name in ("strangers_median", "own_median")]
-            told += [len(odd[kind]) for kind in odd]
+            told += [len(names) for names in odd.values()]
             shortcuts = audit["shortcuts"]["told_by"]
             told += [shortcut[name] for shortcut in shortcuts for name in ("auroc", "sd")]
             words += [shortcut["name"] for shortcut in shortcuts]
-        if not all(isinstance(number, int | float) for number in told):
+        # Neither NaN nor a number that no count, and no share, reaches.
+        if not all(isinstance(number, int | float) and abs(number) < _MOST for number in told):
             raise TypeError("a count is no number")
         if not all(isinstance(word, str) for word in words):
             raise TypeError("a name is no text")

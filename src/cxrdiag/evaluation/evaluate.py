@@ -28,7 +28,7 @@ from cxrdiag.files import DAMAGED, held, read_json, write_file, write_json
 from cxrdiag.model.answers import Detected, check_finite
 from cxrdiag.model.checkpoint import load_model
 from cxrdiag.model.classifier import Classifier
-from cxrdiag.model.info import DEFAULT_POINT, NOTICE, ModelInfo
+from cxrdiag.model.info import DEFAULT_POINT, NOTICE, ModelInfo, in_one_line
 from cxrdiag.model.probability import probability
 from cxrdiag.runs import INFO, evaluation_folder, model_name, of_split
 
@@ -176,10 +176,12 @@ def _count(model: Path, out: Path) -> int:
             count = (
                 read_json(model / "metrics.json").get("test_evaluations", 0) if model != out else 0
             )
-        count = int(count) + 1
+        if type(count) is not int or count < 0:
+            raise ValueError(f"the count is {count!r}")
+        count += 1
     except (OSError, *DAMAGED) as error:
         raise ModelError(
-            f"damaged: {error!r}",
+            f"damaged: {in_one_line(repr(error))}",
             path=path,
             hint="how often this run was evaluated on test is not known: train another",
             code="damaged_count",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from cxrdiag.data.kaggle import PNEUMONIA
 from cxrdiag.errors import DataError
 from cxrdiag.evaluation.words import NAMES
 from cxrdiag.files import DAMAGED
+from cxrdiag.model.info import in_one_line
 from cxrdiag.runs import SHIPPED, SHIPPED_FOLDER, evaluation_folder, of_split
 
 if TYPE_CHECKING:
@@ -41,6 +43,10 @@ def read_metrics(run: Path, split: str) -> dict[str, Any]:
     """
     path = run / of_split("metrics.json", split)
     command = _command(run, split)
+    if not path.is_file():  # a pipe would be waited for
+        raise DataError(
+            "the run was not evaluated on this split", path=path, hint=command, code="not_evaluated"
+        )
     try:
         metrics = json.loads(path.read_text(encoding="utf-8"))
         if {name: metrics.get(name) for name in FORMAT} != FORMAT:
@@ -51,10 +57,6 @@ def read_metrics(run: Path, split: str) -> dict[str, Any]:
                 code="metrics_version",
             )
         _check(metrics)
-    except FileNotFoundError as error:
-        raise DataError(
-            "the run was not evaluated on this split", path=path, hint=command, code="not_evaluated"
-        ) from error
     except DAMAGED as error:
         raise _damaged(path, error, command) from error
     return dict(metrics)
@@ -67,13 +69,15 @@ def read_evaluation(run: Path, split: str) -> Evaluation:
     metrics = read_metrics(run, split)
     path = run / of_split("predictions.csv", split)
     try:
+        if not path.is_file():
+            raise ValueError("it is missing")
         texts = dict.fromkeys((*_IDENTITY, "probability"), str)
         predictions = pd.read_csv(path, keep_default_na=False, dtype=texts)
         # By Python: some readers are off by the last bit, and the threshold may lie there.
         predictions["probability"] = [float(text) for text in predictions["probability"]]
         predictions = predictions.sort_values("name", ignore_index=True)
         _check_predictions(predictions[[*_IDENTITY, "probability"]], metrics)
-    except (FileNotFoundError, *DAMAGED) as error:
+    except DAMAGED as error:
         raise _damaged(path, error, _command(run, split)) from error
     return Evaluation(predictions, metrics)
 
@@ -93,12 +97,15 @@ def refuse_other_images(runs: Sequence[Path], evaluated: Sequence[Evaluation]) -
 
 def _command(run: Path, split: str) -> str:
     named = SHIPPED if run == evaluation_folder(SHIPPED_FOLDER) else run
-    return f"cxrdiag eval --run {named}" + (f" --split {split}" if split != "test" else "")
+    return f"cxrdiag eval --run {shlex.quote(str(named))}" + (
+        f" --split {split}" if split != "test" else ""
+    )
 
 
 def _damaged(path: Path, error: Exception, command: str) -> DataError:
     hint = f"evaluate it again: {command}"
-    return DataError(f"damaged: {error!r}", path=path, hint=hint, code="damaged_metrics")
+    message = f"damaged: {in_one_line(repr(error))}"
+    return DataError(message, path=path, hint=hint, code="damaged_metrics")
 
 
 def _check(metrics: dict[str, Any]) -> None:

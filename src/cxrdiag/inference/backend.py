@@ -8,7 +8,7 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrdiag.errors import ModelError, UsageError
+from cxrdiag.errors import ModelError, UsageError, is_out_of_memory
 from cxrdiag.model.answers import Answers
 from cxrdiag.model.info import ModelInfo
 from cxrdiag.model.weights import WEIGHTS
@@ -63,6 +63,8 @@ def load_backend(model: Path, device: str = "auto", backend: str = "auto") -> Ba
     try:
         from cxrdiag.model.onnx import load_onnx
     except ImportError as error:
+        if is_out_of_memory(error):
+            raise MemoryError from error
         raise ModelError(
             f"ONNX Runtime is not usable here: {error}",
             hint="pip install onnx onnxruntime, or use --backend torch",

@@ -21,14 +21,18 @@ def anonymous_name(data: bytes) -> str:
 
 
 def expand(files: Sequence[Path]) -> list[Path]:
-    """Files as they are, folders as the images below them; a folder without any, as it is."""
+    """Files as they are, folders as the images below them; a folder without any, as it is.
+
+    A folder below that cannot be listed stands for itself, behind them.
+    """
     paths: list[Path] = []
     for file in files:
+        unlisted: list[Path] = []
         try:
-            found = find_images(file) if os.path.isdir(file) else []  # of any name at all
+            found = find_images(file, unlisted=unlisted) if os.path.isdir(file) else []
         except DataError:  # said where the file is read
             found = []
-        paths += found or [file]
+        paths += [*found, *unlisted] or [file]
     return paths
 
 
