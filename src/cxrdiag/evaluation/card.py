@@ -76,7 +76,7 @@ pneumonia {false_negatives} are missed. For {uncertain_n} films the answer is "u
   temperature {ece_without:.3f}. Where pneumonia is rarer, so is it among films of the same
   probability: 0.9 comes to {nine_tenths:.2f} where 5% of films show one.
 - **Refusing.** What a detector lets pass need not be a film. Films of another origin than those of
-  training are warned of or not: a model of an earlier recipe `default`, trained without 69 of them,
+  training are warned of or not: a model of the recipe `default`, trained without 69 of them,
   answered {frontal.k} of the {frontal.n} frontal ones without a warning; of the lateral ones it
   refused {lateral.k} of {lateral.n} (benchmarks/README.md).
 - **Children, one hospital.** How well it reads adults, other hospitals or other machines was not

@@ -14,7 +14,7 @@ class Measured:
     n: int
 
 
-FRONTAL_UNREMARKED = Measured("the same, answered without a warning", 28, 65)
+FRONTAL_UNREMARKED = Measured("the same, answered without a warning", 22, 65)
 LATERAL_REFUSED = Measured("lateral films of that origin, refused", 3, 4)
 REFUSED = (
     Measured("test films refused", 2, 624),
@@ -22,12 +22,12 @@ REFUSED = (
 )
 """The shipped model, by `benchmarks/refusal.py`."""
 WARNED = (
-    Measured("test films warned of", 6, 624),
-    Measured("frontal films of another origin, most of adults, warned of", 35, 65),
-    Measured("the same, refused", 2, 65),
+    Measured("test films warned of", 8, 624),
+    Measured("frontal films of another origin, most of adults, warned of", 40, 65),
+    Measured("the same, refused", 3, 65),
     FRONTAL_UNREMARKED,
     LATERAL_REFUSED,
     Measured("the same, answered without a warning", 1, 4),
 )
-"""Recipe `default` of commit 9564136, trained without these 69, by `benchmarks/other_origin.py`.
+"""Recipe `default` of commit 5a9ae3f, trained without these 69, by `benchmarks/other_origin.py`.
 Of the four lateral files two are of one film."""
