@@ -134,5 +134,6 @@ def _written(code: int) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
             code = code or CxrdiagError.exit_code
             if stream is sys.stdout and error.errno != errno.EPIPE:
-                _report(of_the_system(error))
+                with contextlib.suppress(OSError):
+                    typer.echo(f"error: standard output: {error.strerror}", err=True)
     return code
