@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from cxrdiag.errors import CxrdiagError, DataError, ModelError, TrainingError, UsageError
 
 if TYPE_CHECKING:
-    from cxrdiag.inference.predictor import Diagnosis, Failure, Predictor
+    from cxrdiag.inference.diagnosis import Diagnosis, Failure
+    from cxrdiag.inference.predictor import Predictor
 
 __all__ = [
     "CxrdiagError",

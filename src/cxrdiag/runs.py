@@ -125,8 +125,7 @@ def _newest(runs: Path, marker: str, problem: str, hint: str) -> Path:
 
 def _with(runs: Path, marker: str) -> list[Path]:
     """The folders in `runs` with a file `marker`, that of the newest last."""
-    if runs.is_dir():
-        os.listdir(runs)  # raises where it cannot be listed; glob would find nothing
-    marked = (path for path in runs.glob(f"*/{marker}") if path.is_file())
+    folders = list(runs.iterdir()) if runs.is_dir() else []
+    marked = [path for path in (folder / marker for folder in folders) if os.path.isfile(path)]
     found = [(path.stat().st_mtime_ns, path.parent) for path in marked]
     return [folder for _, folder in sorted(found)]

@@ -15,7 +15,7 @@ from PIL import Image
 
 import cxrdiag
 from cxrdiag.inference.abstain import LIKE, NOT_A_FILM, UNLIKE
-from cxrdiag.inference.predictor import in_words
+from cxrdiag.inference.diagnosis import in_words
 from cxrdiag.model.answers import Answers, Detected
 from cxrdiag.model.onnx import OnnxClassifier
 

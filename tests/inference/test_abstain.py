@@ -12,7 +12,8 @@ from PIL import Image
 import cxrdiag
 from cxrdiag.data.image import read_image
 from cxrdiag.inference.abstain import NOT_A_FILM
-from cxrdiag.inference.predictor import Diagnosis, Predictor, in_words
+from cxrdiag.inference.diagnosis import Diagnosis, in_words
+from cxrdiag.inference.predictor import Predictor
 
 
 @pytest.fixture(scope="module")

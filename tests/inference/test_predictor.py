@@ -21,9 +21,10 @@ from cxrdiag.data.store import Store
 from cxrdiag.errors import DataError, ModelError, UsageError
 from cxrdiag.evaluation.evaluate import evaluate
 from cxrdiag.inference.backend import Backend
+from cxrdiag.inference.diagnosis import Diagnosis, Failure
 from cxrdiag.inference.heatmap import SIDE, write_heatmap
 from cxrdiag.inference.paths import expand
-from cxrdiag.inference.predictor import Diagnosis, Failure, Predictor
+from cxrdiag.inference.predictor import Predictor
 from cxrdiag.model.classifier import Classifier
 from cxrdiag.model.onnx import OnnxClassifier
 from cxrdiag.model.overlay import overlay

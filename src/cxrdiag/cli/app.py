@@ -73,9 +73,8 @@ def main() -> None:
     # It warns of a home folder that cannot be written to, which costs a second and nothing else.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by who started this
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
-        stream = getattr(sys, name)
+        stream = getattr(sys, name) or open(os.devnull, "w")  # noqa: SIM115 - closed by who starts it
+        setattr(sys, name, stream)
         if isinstance(stream, io.TextIOWrapper):
             # A file's name may be no text in this encoding: that must not end in a traceback.
             stream.reconfigure(errors="backslashreplace")
@@ -113,14 +112,12 @@ def _report(error: CxrdiagError) -> int:
     where = f"{printable(str(error.path))}: " if error.path is not None else ""
     hint = f"\n       {plain(error.hint)}" if error.hint else ""
     line = f"error: {where}{plain(error.message)}{hint}"
+    if "--json" in sys.argv:
+        with contextlib.suppress(OSError):  # standard output is full, or closed by its reader
+            typer.echo(json.dumps({"error": as_document(error)}))
+            return error.exit_code
     with contextlib.suppress(OSError):  # nobody can be told
-        try:
-            if "--json" in sys.argv:
-                typer.echo(json.dumps({"error": as_document(error)}))
-            else:
-                typer.echo(line, err=True)
-        except OSError:  # standard output is full, or closed by its reader
-            typer.echo(line, err=True)
+        typer.echo(line, err=True)
     return error.exit_code
 
 

@@ -29,11 +29,11 @@ _OVERRIDES = [
     "augment.erase=0.1",
 ]
 
+Out = Annotated[Path, typer.Option(help="Where everything is written.", readable=False)]
+
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Where everything is written.", readable=False)] = Path(
-        "demo"
-    ),
+    out: Out = Path("demo"),
     device: Device = "auto",
     seed: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, help="Of the phantoms and the training.")

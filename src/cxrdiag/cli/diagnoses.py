@@ -14,7 +14,7 @@ from cxrdiag import __version__
 from cxrdiag.cli.console import err, out, print_json, table
 from cxrdiag.errors import CxrdiagError, as_document, plain, printable
 from cxrdiag.inference.abstain import LIKE
-from cxrdiag.inference.predictor import Diagnosis, Failure, in_words
+from cxrdiag.inference.diagnosis import Diagnosis, Failure, in_words
 from cxrdiag.model.info import NOTICE
 from cxrdiag.model.probability import at_prevalence
 

@@ -87,14 +87,14 @@ def _evaluate_several(
     folders = [runs.evaluation_folder(model) for model in models]
     refuse_few(folders)  # before a look at test, not after it
     store, where = open_store(data), choose_device(device)
-    for model in models:  # so is what is wrong with one of them
+    pending = [x for x in models if not is_evaluated(x, store, split, operating_point)]
+    for model in pending:  # what is wrong with one of them is told before a look, too
         check_image_size(store, load_model(model, where).at(operating_point).info.image_size)
-    for model in models:
-        if not is_evaluated(model, store, split, operating_point):
-            err.print(f"evaluating {runs.model_name(model)}", soft_wrap=True)
-            metrics = evaluate_run(model, store, split, where, operating_point)
-            if not metrics["trained_on_this_store"]:
-                warn_of_another_store()
+    for model in pending:
+        err.print(f"evaluating {runs.model_name(model)}", soft_wrap=True)
+        metrics = evaluate_run(model, store, split, where, operating_point)
+        if not metrics["trained_on_this_store"]:
+            warn_of_another_store()
     found = summarise(folders, split)
     if json:
         print_json(found)

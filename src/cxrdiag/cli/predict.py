@@ -62,8 +62,8 @@ def predict(
     from cxrdiag.cli.console import progress_bar
     from cxrdiag.cli.diagnoses import print_document, print_people, write_csv
     from cxrdiag.files import refuse_place, write_file
+    from cxrdiag.inference.diagnosis import Diagnosis, Failure
     from cxrdiag.inference.paths import expand
-    from cxrdiag.inference.predictor import Diagnosis, Failure
     from cxrdiag.runs import model_name
 
     if csv_file is not None:
@@ -98,10 +98,8 @@ def predict(
         print_document(diagnoses, failures, model, problem)
     else:
         print_people(diagnoses, failures, model)
-    if problem is not None and not json:
-        raise problem
-    if problem is not None:
-        raise typer.Exit(problem.exit_code)  # the document tells of it
+    if problem is not None:  # the document tells of it
+        raise typer.Exit(problem.exit_code) if json else problem
     if failures:
         raise typer.Exit(DataError.exit_code)
 

@@ -100,7 +100,7 @@ def train(
         recipe or ("finetune" if init in ("shipped", "imagenet") else "default"), overrides
     )
     if run:
-        _refuse_place(run, resume=resume)
+        _refuse_run(run, resume=resume)
     if run and resume and runs.is_finished(run):
         _show_result(run, data, json, seconds=0.0)
         return
@@ -119,7 +119,7 @@ def train(
     _show_result(run, data, json, seconds=time.perf_counter() - started)
 
 
-def _refuse_place(run: Path, *, resume: bool) -> None:
+def _refuse_run(run: Path, *, resume: bool) -> None:
     """Raise UsageError where a run folder cannot be made, or holds something already."""
     from cxrdiag import runs
 

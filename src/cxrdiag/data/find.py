@@ -78,7 +78,9 @@ def _unreadable(folder: Path | str, why: str) -> DataError:
 def _looks_like_image(path: Path, inside: Path | None) -> bool:
     """By its suffix, but for maps; where there is none, or but a number, by the mark of DICOM."""
     suffix = path.suffix.lower()
-    if not os.path.isfile(path) or path.name.upper() == "DICOMDIR":  # a link to nowhere; an index
+    if not os.path.isfile(path):  # a link to nowhere
+        return False
+    if path.name.upper() == "DICOMDIR":  # the index of a disc
         return False
     may_be_dicom = not suffix[1:].strip("0123456789")
     may_be_map = suffix == ".png"

@@ -20,6 +20,7 @@ from cxrdiag.data.kaggle import NORMAL, PNEUMONIA
 from cxrdiag.errors import DataError, UsageError
 from cxrdiag.inference.abstain import UNLIKE, why_not
 from cxrdiag.inference.backend import load_backend
+from cxrdiag.inference.diagnosis import Diagnosis, Failure, in_words
 from cxrdiag.inference.heatmap import SIDE, write_heatmap
 from cxrdiag.inference.paths import (
     anonymous_heatmap_path,
@@ -28,57 +29,11 @@ from cxrdiag.inference.paths import (
     heatmap_paths,
 )
 from cxrdiag.model.answers import check_finite
-from cxrdiag.model.info import DEFAULT_POINT, NOTICE
+from cxrdiag.model.info import DEFAULT_POINT
 from cxrdiag.model.probability import probability
 
 _BATCH = min(16 * n_cores(), 128)
 """Files in hand at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """What the model says of one X-ray."""
-
-    file: str
-    label: str | None
-    """`Normal` or `Pneumonia`; None when abstained."""
-    probability: float | None
-    """Of pneumonia, 0 to 1; None when abstained."""
-    prevalence: float
-    """Share of pneumonia among films for which the probability holds."""
-    operating_point: str
-    threshold: float
-    """That of the operating point: the label is Pneumonia from this probability on."""
-    validation_sensitivity: float | None
-    validation_sensitivity_ci95: tuple[float, float] | None
-    validation_specificity: float | None
-    validation_specificity_ci95: tuple[float, float] | None
-    """Those of the operating point, on the shifted validation films that chose it, with their 95 %
-    intervals; None where the picture is taken for no such film, refused or forced."""
-    uncertain_from: float
-    uncertain_below: float
-    """Between these probabilities films of both kinds are found."""
-    uncertain: bool
-    """Whether the probability lies there, or the answer is forced."""
-    abstained: bool = False
-    forced: bool = False
-    """Whether it answered only because it was told to, and would have abstained."""
-    reason: str | None = None
-    """Why it abstained, or would have."""
-    warning: str | None = None
-    """What makes a film's answer less to be trusted; that there is none means little."""
-    heatmap: str | None = None
-    """The picture of the activation map, where one was asked for."""
-    notice: str = NOTICE
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """One file that could not be read."""
-
-    file: str
-    code: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,13 +197,3 @@ class Predictor:
             abstained=not answers,
             forced=answers and not is_film,
         )
-
-
-def in_words(diagnosis: Diagnosis) -> str:
-    """The answer and how much it is one: `Normal`, `uncertain, Pneumonia if anything`, ..."""
-    if diagnosis.abstained:
-        return "no answer"
-    answer = str(diagnosis.label)
-    if diagnosis.uncertain:
-        answer = f"uncertain, {answer} if anything"
-    return f"{answer} (forced)" if diagnosis.forced else answer
