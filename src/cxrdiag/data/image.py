@@ -102,7 +102,8 @@ def read_picture(data: bytes, size: int, path: Path | str = "image") -> Picture:
         gray = Image.fromarray(read_dicom(data, path))
         (width, height), encoding = gray.size, Encoding("DICOM", 0)
     else:
-        gray, (width, height), encoding = _read_other(data, size, path)
+        with quiet():  # of a size that is refused, of a damaged EXIF block
+            gray, (width, height), encoding = _read_other(data, size, path)
     pixels_SS = np.asarray(gray.resize((size, size), Image.Resampling.BILINEAR))
     return Picture(pixels_SS, width, height, encoding)
 
@@ -118,12 +119,11 @@ def _read_other(
 ) -> tuple[Image.Image, tuple[int, int], Encoding]:
     """The gray picture, perhaps smaller than it is in the file, its size there, its encoding."""
     try:
-        with _open(data) as image:
+        with Image.open(BytesIO(data), formats=FORMATS) as image:
             width, height = image.size
             refuse_large(image, data)
             # A camera puts a preview behind a JPEG (MPO); of others, nobody knows which is meant.
-            with quiet():
-                n_frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+            n_frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
             if n_frames > 1:
                 hint = "export the one that is meant"
                 message = "several pictures in one file, or an animated one"
@@ -133,8 +133,7 @@ def _read_other(
                 raise DataError("an activation map", hint=hint, code="not_a_radiograph")
             encoding = Encoding(image.mode, _coarseness(image))
             image.draft("L", (size, size))
-            with quiet():
-                image.load()
+            image.load()
             turn = _turn(image)
             gray = _to_gray(image)
             upright = gray if turn is None else gray.transpose(turn)
@@ -166,18 +165,12 @@ def _coarseness(image: Image.Image) -> float:
     return float(sum(first) / len(first))
 
 
-def _open(data: bytes) -> Image.Image:
-    with quiet():  # of a size that is refused, of a damaged EXIF block
-        return Image.open(BytesIO(data), formats=FORMATS)
-
-
 def _turn(image: Image.Image) -> Image.Transpose | None:
     # Not ImageOps.exif_transpose: it writes the EXIF block anew, and fails where that is damaged.
-    with quiet():
-        try:
-            return _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
-        except (struct.error, SyntaxError, ValueError, TypeError, KeyError, OSError):
-            return None  # a damaged block says nothing; the film itself may be sound
+    try:
+        return _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+    except (struct.error, SyntaxError, ValueError, TypeError, KeyError, OSError):
+        return None  # a damaged block says nothing; the film itself may be sound
 
 
 def _to_gray(image: Image.Image) -> Image.Image:

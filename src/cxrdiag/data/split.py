@@ -6,8 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
+from cxrdiag.data.folds import stratified_group_folds
 from cxrdiag.data.kaggle import Record, bare_normal_number, bare_person_number
 from cxrdiag.errors import DataError
 
@@ -29,9 +28,9 @@ def assign_splits(records: Sequence[Record], sha256: Sequence[str], seed: int) -
     """The final split of each record: `train`, `val` or `test`.
 
     A published val/ of at least 100 images is kept; a smaller one joins train. Otherwise one
-    tenth of the training images is drawn for validation, stratified by label and subtype
-    (scikit-learn's StratifiedGroupKFold), whole patients and byte-identical files together.
-    Images of unknown patient stay in train, unless most are: then each file stands for itself.
+    tenth of the training images is drawn for validation, stratified by label and subtype, whole
+    patients and byte-identical files together. Images of unknown patient stay in train, unless most
+    are: then each file stands for itself.
 
     Raises DataError where a patient or a byte-identical file is in more than one split, or train
     has one class only.
@@ -90,11 +89,7 @@ def _draw(
     for label, n in Counter(records[row].label for row in train).items():
         _refuse_few(n, f"{label} images of known patients")
     strata = [f"{records[row].label} {records[row].subtype}" for row in train]
-    # Here, because a store that is there already needs no second of imports.
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    folds = StratifiedGroupKFold(n_splits=FOLDS, shuffle=True, random_state=seed)
-    _, chosen = next(folds.split(np.zeros(len(train)), _merge_rare(strata), groups))
+    chosen = stratified_group_folds(_merge_rare(strata), groups, FOLDS, seed)[0]
     return [train[position] for position in chosen]
 
 

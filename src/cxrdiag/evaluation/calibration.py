@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from cxrdiag.evaluation.intervals import Float1D
+from cxrdiag.evaluation.scores import Float1D
 
 BINS = 15
 _WIDEST = 4.0

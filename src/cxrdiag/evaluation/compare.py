@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
-from sklearn.metrics import roc_auc_score
 
 from cxrdiag.data.kaggle import PNEUMONIA
 from cxrdiag.data.store import check_split
 from cxrdiag.errors import DataError
-from cxrdiag.evaluation.intervals import Float1D, clusters, resamples
+from cxrdiag.evaluation.intervals import clusters, resamples
 from cxrdiag.evaluation.read import read_evaluation, refuse_other_images
+from cxrdiag.evaluation.scores import Float1D, auroc
 
 METRICS = ("accuracy", "sensitivity", "specificity", "auroc")
 
@@ -46,7 +46,7 @@ def compare(first: Path, second: Path, split: str = "test") -> dict[str, Any]:
         [
             _metrics(truth, scores[1], called[1], weights)
             - _metrics(truth, scores[0], called[0], weights)
-            for weights in resamples(truth, clusters(a))
+            for weights in resamples(clusters(a), truth)
         ]
     )
     low, high = np.percentile(differences, [2.5, 97.5], axis=0)
@@ -85,6 +85,6 @@ def _metrics(
             np.average(right, weights=weights),
             np.average(right[truth], weights=weights[truth]),
             np.average(right[~truth], weights=weights[~truth]),
-            roc_auc_score(truth, scores, sample_weight=weights),
+            auroc(truth, scores, weights),
         ]
     )

@@ -16,9 +16,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
+from cxrdiag.evaluation.scores import Float1D
+
 RESAMPLES = 1000
 
-Float1D = NDArray[np.float64]
 Score = Callable[[NDArray[np.bool_], Float1D, Float1D], float]
 """Of truths, what a model says, and weights, one an image."""
 
@@ -71,10 +72,13 @@ def clusters(predictions: pd.DataFrame) -> NDArray[np.int64]:
     return np.asarray(pd.factorize(patient)[0], dtype=np.int64)
 
 
-def resamples(truth_N: NDArray[np.bool_], patients_N: NDArray[np.int64]) -> Iterator[Float1D]:
-    """Weights of the images in each bootstrap over patients that draws both classes.
+def resamples(
+    patients_N: NDArray[np.int64], truth_N: NDArray[np.bool_] | None = None
+) -> Iterator[Float1D]:
+    """Weights of the images in each bootstrap over patients, who are numbered from 0 on.
 
-    The same each time, so that scores of the same images can be held against each other.
+    Of `truth_N`, if given, only those that draw both classes. The same each time, so that scores of
+    the same images can be held against each other.
     """
     rng = np.random.default_rng(0)
     n = int(patients_N.max()) + 1
@@ -82,7 +86,7 @@ def resamples(truth_N: NDArray[np.bool_], patients_N: NDArray[np.int64]) -> Iter
         # How often each patient was drawn is the weight of all of their images.
         drawn = np.bincount(rng.integers(n, size=n), minlength=n).astype(np.float64)
         weights_N = drawn[patients_N]
-        if weights_N[truth_N].any() and weights_N[~truth_N].any():
+        if truth_N is None or (weights_N[truth_N].any() and weights_N[~truth_N].any()):
             yield weights_N
 
 
@@ -108,7 +112,7 @@ def bootstrapped(
     if truth_N.all() or not truth_N.any():
         return nothing
     value = score(truth_N, said_N, np.ones(len(truth_N)))
-    scores = [score(truth_N, said_N, w_N) for w_N in resamples(truth_N, patients_N)]
+    scores = [score(truth_N, said_N, w_N) for w_N in resamples(patients_N, truth_N)]
     low, high = np.percentile(scores, [2.5, 97.5])
     if high - low < 1e-12:
         return {**nothing, name: value}

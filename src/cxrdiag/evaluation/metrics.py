@@ -11,18 +11,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
 from cxrdiag.data.kaggle import NORMAL, PNEUMONIA, series
 from cxrdiag.evaluation import intervals
 from cxrdiag.evaluation.calibration import expected_calibration_error, weights_at
 from cxrdiag.evaluation.intervals import (
-    Float1D,
     bootstrapped,
     clusters,
     predictive_value,
     proportion,
 )
+from cxrdiag.evaluation.scores import Float1D, auroc, average_precision, brier
 from cxrdiag.model.info import ModelInfo
 from cxrdiag.model.probability import at_prevalence, probability
 
@@ -61,9 +60,9 @@ def compute_metrics(
         **proportion("ppv", tp, tp + fp),
         **proportion("npv", tn, tn + fn),
         **_predictive_values(tp, fn, tn, fp),
-        **bootstrapped("auroc", _auroc, truth, probabilities, patients),
-        **bootstrapped("auprc", _auprc, truth, probabilities, patients),
-        **bootstrapped("brier", _brier, truth, probabilities, patients),
+        **bootstrapped("auroc", auroc, truth, probabilities, patients),
+        **bootstrapped("auprc", average_precision, truth, probabilities, patients),
+        **bootstrapped("brier", brier, truth, probabilities, patients),
         **_calibration_error("ece", truth, probabilities, patients),
     }
     metrics["specificity_by_series"] = _by_series(predictions, truth, called)
@@ -74,10 +73,10 @@ def compute_metrics(
     return metrics
 
 
-def auroc(films: pd.DataFrame, said_N: Float1D) -> dict[str, Any]:
+def auroc_metrics(films: pd.DataFrame, said_N: Float1D) -> dict[str, Any]:
     """AUROC of what was said of films, and its interval: films have label, patient and name."""
     truth_N = (films["label"] == PNEUMONIA).to_numpy()
-    return bootstrapped("auroc", _auroc, truth_N, said_N, clusters(films))
+    return bootstrapped("auroc", auroc, truth_N, said_N, clusters(films))
 
 
 def calibration_metrics(
@@ -191,17 +190,5 @@ def _subtype_metrics(
     return {
         "n": int(mine.sum()),
         **proportion("sensitivity", int((mine & called).sum()), int(mine.sum())),
-        **bootstrapped("auroc", _auroc, truth, probabilities, clusters(part)),
+        **bootstrapped("auroc", auroc, truth, probabilities, clusters(part)),
     }
-
-
-def _auroc(truth: NDArray[np.bool_], probabilities: Float1D, weights: Float1D) -> float:
-    return float(roc_auc_score(truth, probabilities, sample_weight=weights))
-
-
-def _auprc(truth: NDArray[np.bool_], probabilities: Float1D, weights: Float1D) -> float:
-    return float(average_precision_score(truth, probabilities, sample_weight=weights))
-
-
-def _brier(truth: NDArray[np.bool_], probabilities: Float1D, weights: Float1D) -> float:
-    return float(brier_score_loss(truth, probabilities, sample_weight=weights))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
+from threadpoolctl import threadpool_limits
 
 from cxrdiag.data.audit.shortcuts import (
     FACTS,
@@ -24,9 +24,9 @@ from cxrdiag.data.audit.shortcuts import (
 from cxrdiag.data.audit.thumbnails import look_at
 from cxrdiag.data.kaggle import PNEUMONIA
 from cxrdiag.data.store import Store
-from cxrdiag.evaluation import intervals
-from cxrdiag.evaluation.intervals import clusters
-from cxrdiag.evaluation.metrics import auroc
+from cxrdiag.evaluation.intervals import clusters, resamples
+from cxrdiag.evaluation.metrics import auroc_metrics
+from cxrdiag.evaluation.scores import Float1D, spearman
 
 
 def shortcut_metrics(
@@ -48,11 +48,12 @@ def shortcut_metrics(
     views, views_asked = _views(store, fitted), _views(store, rows_N)
     found = {}
     for name, x in views.items():
-        said_N = linear_model().fit(x, known).decision_function(views_asked[name])
-        found[name] = auroc(asked, said_N)
+        with threadpool_limits(1):
+            said_N = linear_model().fit(x, known).decision_function(views_asked[name])
+        found[name] = auroc_metrics(asked, said_N)
         for label, mine_N in (("normal", ~truth_N), ("pneumonia", truth_N)):
-            pair_N2 = np.c_[said_N, logits_N][mine_N]
-            found[name] |= _correlation(f"lean_{label}", pair_N2, patients_N[mine_N])
+            pair = said_N[mine_N], logits_N[mine_N].astype(np.float64)
+            found[name] |= _correlation(f"lean_{label}", *pair, patients_N[mine_N])
     return found
 
 
@@ -67,18 +68,13 @@ def _views(store: Store, rows: NDArray[np.int64]) -> dict[str, NDArray[np.floati
 
 
 def _correlation(
-    name: str, pair_N2: NDArray[np.float64], patients_N: NDArray[np.int64]
+    name: str, said_N: Float1D, logits_N: Float1D, patients_N: NDArray[np.int64]
 ) -> dict[str, Any]:
     """Spearman's, with its interval over resampled patients; None where one side is constant."""
-    if any(len(set(side)) < 2 for side in pair_N2.T):
+    value = spearman(said_N, logits_N, np.ones(len(said_N)))
+    if np.isnan(value):
         return {name: None, f"{name}_ci95": None}
-    rows_of = list(pd.Series(range(len(pair_N2))).groupby(patients_N).indices.values())
-    rng = np.random.default_rng(0)
-    values = []
-    for _ in range(intervals.RESAMPLES):
-        drawn = np.concatenate([rows_of[i] for i in rng.integers(len(rows_of), size=len(rows_of))])
-        if all(len(set(side)) > 1 for side in pair_N2[drawn].T):
-            values.append(spearmanr(pair_N2[drawn]).statistic)
-    low, high = np.percentile(values, [2.5, 97.5])
-    value = float(spearmanr(pair_N2).statistic)
+    _, numbers_N = np.unique(patients_N, return_inverse=True)
+    values = [spearman(said_N, logits_N, weights_N) for weights_N in resamples(numbers_N)]
+    low, high = np.nanpercentile(values, [2.5, 97.5])
     return {name: value, f"{name}_ci95": [float(low), float(high)]}

@@ -79,20 +79,22 @@ def find_near_duplicates(
     different patients are apart is told by the pairs among some thousand films, of whole patients.
     """
     found: list[Pair] = []
-    for rows, columns, distances in _compare(hashes_N4, MAX_DISTANCE):
-        other = files_N[rows] != files_N[columns]
-        found += map(Pair, distances[other].tolist(), rows[other].tolist(), columns[other].tolist())
+    for rows, columns, distances_TT in _compare(hashes_N4):
+        a, b = np.nonzero(distances_TT <= MAX_DISTANCE)
+        first, second = rows[a], columns[b]
+        wanted = (first < second) & (files_N[first] != files_N[second])
+        near = distances_TT[a, b][wanted].astype(np.int64)
+        found += map(Pair, near.tolist(), first[wanted].tolist(), second[wanted].tolist())
         if len(found) > _MOST:
             break
     strangers, own = np.zeros(BITS + 1, np.int64), np.zeros(BITS + 1, np.int64)
     sample = _of_whole_patients(patients_N)
-    for a, b, distances in _compare(hashes_N4[sample], BITS):
-        rows, columns = sample[a], sample[b]
-        known = (patients_N[rows] >= 0) & (patients_N[columns] >= 0)
-        known &= files_N[rows] != files_N[columns]
-        same = patients_N[rows] == patients_N[columns]
-        strangers += np.bincount(distances[known & ~same], minlength=BITS + 1)
-        own += np.bincount(distances[known & same], minlength=BITS + 1)
+    patients, files = patients_N[sample], files_N[sample]
+    for rows, columns, distances_TT in _compare(hashes_N4[sample]):
+        same = patients[rows, None] == patients[columns]
+        wanted = (rows[:, None] < columns) & (files[rows, None] != files[columns])
+        strangers += _count(distances_TT[wanted & ~same])
+        own += _count(distances_TT[wanted & same])
     return NearDuplicates(
         pairs=sorted(found)[:_MOST],
         is_complete=len(found) <= _MOST,
@@ -113,28 +115,32 @@ def _of_whole_patients(patients_N: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _compare(
-    hashes: NDArray[np.uint64], most: int
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
-    """Each pair of rows, first and second, that is at most `most` bits apart, and its distance.
+    hashes: NDArray[np.uint64],
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]]:
+    """Rows, others of them, and how many bits each of the ones is from each of the others.
 
-    As a product of matrices, which is the fastest that a processor does: of bits that are 1 and -1
-    it is the number of equal ones less that of others, a whole number that float32 holds.
+    Each pair of rows comes up once with the smaller one first. As a product of matrices, which is
+    the fastest that a processor does: of bits that are 1 and -1 it is the number of equal ones less
+    that of others, a whole number that float32 holds.
     """
+    rows = np.arange(len(hashes))
     for start in range(0, len(hashes), _TILE):
         some = _signs(hashes[start : start + _TILE])
         for across in range(start, len(hashes), _TILE):
             agree = some @ _signs(hashes[across : across + _TILE]).T
-            rows, columns = np.nonzero(agree >= _STORED - 2 * most)
-            once = start + rows < across + columns
-            rows, columns = rows[once], columns[once]
-            distances = (_STORED - agree[rows, columns].astype(np.int64)) // 2
-            yield start + rows, across + columns, distances
+            part, others = rows[start : start + _TILE], rows[across : across + _TILE]
+            yield part, others, (_STORED - agree) / np.float32(2)
 
 
 def _signs(hashes: NDArray[np.uint64]) -> NDArray[np.float32]:
     """1 for each bit that is set and -1 for the others, (N, 256)."""
     bits = np.unpackbits(hashes.view(np.uint8), axis=1)
     return bits.astype(np.float32) * 2 - 1
+
+
+def _count(distances: NDArray[np.float32]) -> NDArray[np.int64]:
+    """How many there are of each number of bits."""
+    return np.bincount(distances.astype(np.int64), minlength=BITS + 1)
 
 
 def _median(counts: NDArray[np.int64]) -> int | None:

@@ -14,11 +14,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold, cross_val_score
+from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from cxrdiag.data.audit.thumbnails import SIDE
+from cxrdiag.data.folds import stratified_group_folds
 from cxrdiag.data.image import Encoding
 
 WARN_FROM = 0.6
@@ -53,12 +55,12 @@ def find_shortcuts(
     names = np.asarray(patients)
     if any(len(set(names[targets_N == label])) < FOLDS for label in (0, 1)):
         return []
-    split = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
-    # Drawn once: with thousands of patients it takes seconds.
-    folds = list(split.split(targets_N, targets_N, names))
-    if any(len(set(targets_N[fold])) < 2 for fold in (part for pair in folds for part in pair)):
+    asked = stratified_group_folds(targets_N, names, FOLDS, seed=0)
+    folds = [(np.setdiff1d(np.arange(len(names)), rows), rows) for rows in asked]
+    if any(len(set(targets_N[part])) < 2 for fold in folds for part in fold):
         return []  # patients of very unequal numbers of films
-    return [_measure(name, x, targets_N, folds) for name, x in views.items()]
+    with threadpool_limits(1):  # two threads wait for each other five times as long as one takes
+        return [_measure(name, x, targets_N, folds) for name, x in views.items()]
 
 
 def rows_to_fit(splits: pd.Series[str]) -> NDArray[np.int64]:
