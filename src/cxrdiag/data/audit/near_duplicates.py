@@ -127,9 +127,10 @@ def _compare(
     for start in range(0, len(hashes), _TILE):
         some = _signs(hashes[start : start + _TILE])
         for across in range(start, len(hashes), _TILE):
-            agree = some @ _signs(hashes[across : across + _TILE]).T
-            part, others = rows[start : start + _TILE], rows[across : across + _TILE]
-            yield part, others, (_STORED - agree) / np.float32(2)
+            distances_TT = some @ _signs(hashes[across : across + _TILE]).T
+            np.subtract(_STORED, distances_TT, out=distances_TT)
+            distances_TT /= 2
+            yield rows[start : start + _TILE], rows[across : across + _TILE], distances_TT
 
 
 def _signs(hashes: NDArray[np.uint64]) -> NDArray[np.float32]:
