@@ -174,7 +174,7 @@ def test_a_fused_step_is_a_plain_one_in_any_memory_order(name) -> None:
     ours, theirs = build_optimizer(network, config), kind(twin.parameters(), 1e-3, weight_decay=0)
     for _ in range(2):
         x = torch.randn(4, 1, 32, 32).contiguous(memory_format=torch.channels_last)
-        ours.zero_grad()
+        network.zero_grad()
         network(x).square().mean().backward()
         for parameter, other in zip(network.parameters(), twin.parameters(), strict=True):
             other.grad = parameter.grad.clone() if parameter.grad is not None else None

@@ -9,7 +9,7 @@ Shapes: M outputs, N inputs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
 from typing import Any
 
 import torch
@@ -20,19 +20,22 @@ _QUINTIC = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
 
 
-class Muon(torch.optim.Optimizer):
+class Muon:
     """A step's root mean square is 0.2 `lr` in every weight, about as AdamW's is.
 
-    So a rate and a weight decay mean what they mean there (Liu et al. 2025, arXiv 2502.16982).
+    So a rate and a weight decay mean what they mean there (Liu et al. 2025, arXiv 2502.16982). It
+    looks like a `torch.optim.Optimizer` and is none: with the first of these torch imports its
+    compiler, which takes as long as to import torch.
     """
 
     def __init__(self, groups: list[dict[str, Any]], lr: float, momentum: float = 0.95) -> None:
-        super().__init__(groups, {"lr": lr, "momentum": momentum, "weight_decay": 0.0})
+        defaults = {"lr": lr, "momentum": momentum, "weight_decay": 0.0}
+        self.param_groups = [defaults | group for group in groups]
+        self.state: defaultdict[Tensor, dict[str, Tensor]] = defaultdict(dict)
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Move all weights that have a gradient. There must be no `closure`, as others take."""
-        assert closure is None
+    def step(self) -> None:
+        """Move all weights that have a gradient."""
         for group in self.param_groups:
             lr, momentum = group["lr"], group["momentum"]
             for weight in (w for w in group["params"] if w.grad is not None):

@@ -6,6 +6,7 @@ Shapes: N images of a split, B batch, V views of each of its images.
 from __future__ import annotations
 
 import math
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +15,10 @@ from torch.nn import functional as F
 from cxrdiag.training.config import TrainingConfig
 from cxrdiag.training.muon import Muon
 
+Optimizer: TypeAlias = torch.optim.Optimizer | Muon
 
-def build_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+
+def build_optimizer(network: nn.Module, config: TrainingConfig) -> Optimizer:
     """The recipe's optimizer; weight decay on convolutions and matrices alone."""
     decayed = [p for p in network.parameters() if p.ndim > 1]
     spared = [p for p in network.parameters() if p.ndim <= 1]

@@ -17,6 +17,7 @@ from cxrdiag.model.info import in_one_line
 from cxrdiag.model.resnet import ResNet
 from cxrdiag.training.history import Epoch
 from cxrdiag.training.muon import Muon
+from cxrdiag.training.optimisation import Optimizer
 from cxrdiag.training.resume import load_resume, save_resume
 
 _STATE: dict[type, set[str]] = {
@@ -53,7 +54,7 @@ class State:
     network: ResNet
     average: ResNet
     """Exponential moving average of `network`'s weights, where the recipe wants one."""
-    optimizer: torch.optim.Optimizer
+    optimizer: Optimizer
     best: dict[str, Tensor] = field(default_factory=dict)
     """Weights of the epoch of highest shifted AUROC so far; of equals the last."""
     best_epoch: int = 0
@@ -154,25 +155,28 @@ class State:
                 raise ValueError("its optimizer's state is not the network's")
 
 
-def _flatten(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    state = optimizer.state_dict()["state"]
-    return {f"{i}/{name}": value for i, values in state.items() for name, value in values.items()}
+def _flatten(optimizer: Optimizer) -> dict[str, Tensor]:
+    return {
+        f"{number}/{name}": value
+        for number, parameter in _numbered(optimizer).items()
+        for name, value in optimizer.state[parameter].items()
+    }
 
 
-def _unflatten(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    state: dict[int, dict[str, Tensor]] = {}
+def _unflatten(optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
+    parameters = _numbered(optimizer)
     for key, tensor in tensors.items():
-        index, _, name = key.partition("/")
-        state.setdefault(int(index), {})[name] = tensor
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            for name, value in optimizer.state[parameter].items():
-                # The file holds row-major arrays. A fused step walks through the memory of weights
-                # and state side by side: in another order it would mix up the weights.
-                is_of_weights = value.shape == parameter.shape
-                own = torch.empty_like(parameter).copy_(value) if is_of_weights else value.clone()
-                optimizer.state[parameter][name] = own
+        number, _, name = key.partition("/")
+        parameter = parameters[number]
+        # The file holds row-major arrays. A fused step walks through the memory of weights and
+        # state side by side: in another order it would mix up the weights.
+        like = parameter if tensor.shape == parameter.shape else parameter.new_empty(tensor.shape)
+        optimizer.state[parameter][name] = torch.empty_like(like).copy_(tensor)
+
+
+def _numbered(optimizer: Optimizer) -> dict[str, Tensor]:
+    parameters = (parameter for group in optimizer.param_groups for parameter in group["params"])
+    return {str(number): parameter for number, parameter in enumerate(parameters)}
 
 
 def _differences(saved: Any, now: Any, path: str = "") -> list[str]:

@@ -190,7 +190,7 @@ def _has_ended(history: list[Epoch], recipe: Recipe) -> bool:
 def _finish(job: Job, validation: Validation, state: State, run: Path) -> Classifier:
     """Write the model and the curves; nothing is left to resume then."""
     weights = halved(state.best)
-    state.optimizer.zero_grad()  # of no more use, and up to three networks large
+    state.network.zero_grad()  # of no more use, and up to three networks large
     state.optimizer.state.clear()
     state.network.load_state_dict(weights)  # what is calibrated is what is written
     classifier = Classifier(state.network.eval(), job.info, job.val.device)
