@@ -23,15 +23,17 @@ def find_odd(thumbnails_NTT: NDArray[np.uint8]) -> dict[str, list[int]]:
     unlike come first.
     """
     n, side = len(thumbnails_NTT), thumbnails_NTT.shape[1] // 2
-    coarse_NKK = thumbnails_NTT.reshape(n, side, 2, side, 2).mean((2, 4), dtype=np.float32)
-    deviation_N = coarse_NKK.std(axis=(1, 2))
+    # In place: of a large data set each copy would count.
+    centred_NKK = thumbnails_NTT.reshape(n, side, 2, side, 2).mean((2, 4), dtype=np.float32)
+    centred_NKK -= centred_NKK.mean(axis=(1, 2), keepdims=True)
+    deviation_N = np.sqrt(np.einsum("nij,nij->n", centred_NKK, centred_NKK) / side**2)
     blank_N = deviation_N < BLANK_BELOW
-    centred_NKK = coarse_NKK - coarse_NKK.mean(axis=(1, 2), keepdims=True)
-    mean_KK = centred_NKK[~blank_N].mean(axis=0) if not blank_N.all() else np.zeros((side, side))
+    weight_N = (~blank_N).astype(np.float32) / max(int((~blank_N).sum()), 1)
+    mean_KK = np.einsum("n,nij->ij", weight_N, centred_NKK)
     scale_N = deviation_N * mean_KK.std() * mean_KK.size
 
     def correlation(turns: int) -> NDArray[np.float64]:
-        product_N = (centred_NKK * np.rot90(mean_KK, turns)).sum(axis=(1, 2), dtype=np.float64)
+        product_N = np.einsum("nij,ij->n", centred_NKK, np.rot90(mean_KK, turns))
         result_N = np.zeros(n)
         np.divide(product_N, scale_N, out=result_N, where=scale_N > 0)
         return result_N
