@@ -114,7 +114,7 @@ def desk(
 
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A shorter bootstrap: a thousand resamples through scikit-learn take seconds a call."""
+    """A shorter bootstrap: a thousand resamples of all metrics take a second a call."""
     monkeypatch.setattr(intervals, "RESAMPLES", 100)
 
 

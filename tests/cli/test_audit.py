@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 from cxrdiag.data.prepare import prepare
 from cxrdiag.data.store import Store, open_store
+from cxrdiag.model.checkpoint import load_model, save_model
 
 
 def test_it_shows_what_prepare_found(small_store: Store, cxrdiag_command) -> None:
@@ -34,6 +36,18 @@ def test_a_network_is_held_against_the_shortcuts(
     interval = f"{ends[0]:.3f} to {ends[1]:.3f}" if ends else "-"
     (line,) = (x for x in cxrdiag_command(*arguments).out.splitlines() if "the network, on" in x)
     assert line.split("│")[2].strip() == f"{found['auroc']:.3f} ({interval})"
+
+
+def test_a_network_whose_answers_are_no_numbers_is_not(
+    small_store: Store, trained_run: Path, tmp_path: Path, cxrdiag_command
+) -> None:
+    trained = load_model(trained_run, torch.device("cpu"))
+    assert trained.detector is not None
+    weights = trained.network.state_dict()
+    weights["fc.weight"] = torch.full_like(weights["fc.weight"], 3e38)
+    save_model(tmp_path, weights, trained.detector, trained.info)
+    outcome = cxrdiag_command("audit", "--data", small_store.path, "--run", tmp_path)
+    assert (outcome.code, "no number" in outcome.err) == (4, True)
 
 
 def test_a_network_of_another_size_is_not(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -102,3 +104,16 @@ def test_a_weight_without_a_gradient_stays() -> None:
     idle.grad = torch.zeros(3, 3)
     optimizer.step()
     assert torch.equal(idle, torch.full((3, 3), 0.95))  # by its decay alone
+
+
+def test_torchs_compiler_is_not_imported() -> None:
+    """It takes as long as torch itself, and each of torch's own optimizers imports it."""
+    code = (
+        "import sys, torch\n"
+        "from cxrdiag.training.muon import Muon\n"
+        "weight = torch.ones(2, 2, requires_grad=True)\n"
+        "weight.grad = torch.ones(2, 2)\n"
+        "Muon([{'params': [weight]}], lr=0.1).step()\n"
+        "assert 'torch._dynamo' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -31,6 +31,7 @@ from cxrdiag.training.config import DataConfig, ModelConfig, Recipe, TrainingCon
 from cxrdiag.training.history import Epoch
 from cxrdiag.training.recipe import load_recipe
 from cxrdiag.training.reporter import Reporter, Step
+from cxrdiag.training.resume import load_resume, save_resume
 from cxrdiag.training.trainer import fit
 from cxrdiag.training.validation import Validation
 
@@ -317,6 +318,25 @@ def test_a_damaged_state_or_none_is_a_model_error(
     (tmp_path / "resume.safetensors").write_bytes(b"\x08" * 100)
     with pytest.raises(ModelError) as e:
         fit(SGD, store, tmp_path, device=CPU, resume=True)
+    assert e.value.code == "damaged_resume"
+
+
+@pytest.mark.parametrize("damage", ["another number", "one is missing", "another shape"])
+def test_a_state_that_is_not_this_networks_is_refused(
+    store: Store, tmp_path: Path, damage: str
+) -> None:
+    recipe = RECIPES["two views"]
+    with pytest.raises(KeyboardInterrupt):
+        fit(recipe, store, tmp_path, device=CPU, reporter=Reporter(epoch=_stop_after_epoch_2))
+    tensors, state = load_resume(tmp_path)
+    momentum = tensors.pop("optimizer/3/momentum_buffer")
+    if damage == "another number":
+        tensors |= {"optimizer/3/momentum_buffer": momentum, "optimizer/999/x": momentum}
+    elif damage == "another shape":
+        tensors["optimizer/3/momentum_buffer"] = torch.zeros(2)
+    save_resume(tmp_path, tensors, state)
+    with pytest.raises(ModelError, match="optimizer's state is not the network's") as e:
+        fit(recipe, store, tmp_path, device=CPU, resume=True)
     assert e.value.code == "damaged_resume"
 
 

@@ -55,6 +55,7 @@ def _auroc_on_validation(run: Path, store: Store) -> dict[str, Any]:
     from cxrdiag.data.batches import Split
     from cxrdiag.data.store import check_image_size
     from cxrdiag.evaluation.metrics import auroc_metrics
+    from cxrdiag.model.answers import check_finite
     from cxrdiag.model.checkpoint import load_model
     from cxrdiag.model.device import choose_device
 
@@ -65,7 +66,9 @@ def _auroc_on_validation(run: Path, store: Store) -> dict[str, Any]:
         warn_of_another_store()
     val = Split(store, "val", device)
     films = pd.DataFrame(store.records.iloc[val.rows_N])
-    return auroc_metrics(films, classifier.split_logits(val).astype(np.float64))
+    logits_N = classifier.split_logits(val)
+    check_finite(logits_N)
+    return auroc_metrics(films, logits_N.astype(np.float64))
 
 
 def show_found(findings: dict[str, Any]) -> None:

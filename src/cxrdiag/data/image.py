@@ -102,7 +102,7 @@ def read_picture(data: bytes, size: int, path: Path | str = "image") -> Picture:
         gray = Image.fromarray(read_dicom(data, path))
         (width, height), encoding = gray.size, Encoding("DICOM", 0)
     else:
-        with quiet():  # of a size that is refused, of a damaged EXIF block
+        with quiet():  # of sizes, EXIF blocks, damaged data: it may be in the file's words
             gray, (width, height), encoding = _read_other(data, size, path)
     pixels_SS = np.asarray(gray.resize((size, size), Image.Resampling.BILINEAR))
     return Picture(pixels_SS, width, height, encoding)

@@ -15,12 +15,7 @@ from numpy.typing import NDArray
 from cxrdiag.data.kaggle import NORMAL, PNEUMONIA, series
 from cxrdiag.evaluation import intervals
 from cxrdiag.evaluation.calibration import expected_calibration_error, weights_at
-from cxrdiag.evaluation.intervals import (
-    bootstrapped,
-    clusters,
-    predictive_value,
-    proportion,
-)
+from cxrdiag.evaluation.intervals import bootstrapped, clusters, predictive_value, proportion
 from cxrdiag.evaluation.scores import Float1D, auroc, average_precision, brier
 from cxrdiag.model.info import ModelInfo
 from cxrdiag.model.probability import at_prevalence, probability

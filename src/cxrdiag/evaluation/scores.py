@@ -1,7 +1,8 @@
 """Scores of weighted images: scikit-learn's and scipy's numbers, at the pace of a bootstrap.
 
 An interval takes a thousand of each, and theirs check what they are given for longer than they
-compute: an evaluation would last half a minute more. A weight is how often an image is there.
+compute: an evaluation would last half a minute more. A weight is how often an image is there, and
+values are finite.
 
 Shapes: N images, V distinct values among them.
 """
@@ -15,14 +16,20 @@ Float1D = NDArray[np.float64]
 
 
 def auroc(truth_N: NDArray[np.bool_], said_N: Float1D, weights_N: Float1D) -> float:
-    """Share of pairs of both classes that `said_N` puts in order, ties half (Mann-Whitney's U)."""
+    """Share of pairs of both classes that `said_N` puts in order, ties half (Mann-Whitney's U).
+
+    Both classes must have weight.
+    """
     sick_V, well_V = _by_value(truth_N, said_N, weights_N)
     below_V = well_V.cumsum() - well_V / 2
     return float(sick_V @ below_V / (sick_V.sum() * well_V.sum()))
 
 
 def average_precision(truth_N: NDArray[np.bool_], said_N: Float1D, weights_N: Float1D) -> float:
-    """Mean precision over the recall that each distinct value of `said_N` adds, from the top."""
+    """Mean precision over the recall that each distinct value of `said_N` adds, from the top.
+
+    A pneumonia must have weight.
+    """
     sick_V, well_V = _by_value(truth_N, -said_N, weights_N)
     found_V = sick_V.cumsum()
     called_V = found_V + well_V.cumsum()

@@ -44,16 +44,19 @@ def shortcut_metrics(
     known, truth_N = (_truth(records) for records in (store.records.iloc[fitted], asked))
     if any(len(set(truths)) < 2 for truths in (known, truth_N)):
         return {}
-    patients_N = clusters(asked)
     views, views_asked = _views(store, fitted), _views(store, rows_N)
     found = {}
     for name, x in views.items():
-        with threadpool_limits(1):
+        with threadpool_limits(1):  # on two threads it takes far longer: they wait for each other
             said_N = linear_model().fit(x, known).decision_function(views_asked[name])
         found[name] = auroc_metrics(asked, said_N)
         for label, mine_N in (("normal", ~truth_N), ("pneumonia", truth_N)):
-            pair = said_N[mine_N], logits_N[mine_N].astype(np.float64)
-            found[name] |= _correlation(f"lean_{label}", *pair, patients_N[mine_N])
+            found[name] |= _correlation(
+                f"lean_{label}",
+                said_N[mine_N],
+                logits_N[mine_N].astype(np.float64),
+                clusters(asked[mine_N]),
+            )
     return found
 
 
@@ -74,7 +77,6 @@ def _correlation(
     value = spearman(said_N, logits_N, np.ones(len(said_N)))
     if np.isnan(value):
         return {name: None, f"{name}_ci95": None}
-    _, numbers_N = np.unique(patients_N, return_inverse=True)
-    values = [spearman(said_N, logits_N, weights_N) for weights_N in resamples(numbers_N)]
+    values = [spearman(said_N, logits_N, weights_N) for weights_N in resamples(patients_N)]
     low, high = np.nanpercentile(values, [2.5, 97.5])
     return {name: value, f"{name}_ci95": [float(low), float(high)]}

@@ -24,8 +24,8 @@ class Muon:
     """A step's root mean square is 0.2 `lr` in every weight, about as AdamW's is.
 
     So a rate and a weight decay mean what they mean there (Liu et al. 2025, arXiv 2502.16982). It
-    looks like a `torch.optim.Optimizer` and is none: with the first of these torch imports its
-    compiler, which takes as long as to import torch.
+    looks like a `torch.optim.Optimizer` and is none: to make the first of these, torch imports its
+    compiler, which takes as long as to import torch itself.
     """
 
     def __init__(self, groups: list[dict[str, Any]], lr: float, momentum: float = 0.95) -> None:

@@ -167,14 +167,18 @@ def _unflatten(optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
     parameters = _numbered(optimizer)
     for key, tensor in tensors.items():
         number, _, name = key.partition("/")
+        if number not in parameters:
+            raise ValueError("its optimizer's state is not the network's")
         parameter = parameters[number]
         # The file holds row-major arrays. A fused step walks through the memory of weights and
         # state side by side: in another order it would mix up the weights.
-        like = parameter if tensor.shape == parameter.shape else parameter.new_empty(tensor.shape)
-        optimizer.state[parameter][name] = torch.empty_like(like).copy_(tensor)
+        is_of_weights = tensor.shape == parameter.shape
+        own = torch.empty_like(parameter) if is_of_weights else parameter.new_empty(tensor.shape)
+        optimizer.state[parameter][name] = own.copy_(tensor)
 
 
 def _numbered(optimizer: Optimizer) -> dict[str, Tensor]:
+    """Parameters by their number in the file: torch's own, through one group after the other."""
     parameters = (parameter for group in optimizer.param_groups for parameter in group["params"])
     return {str(number): parameter for number, parameter in enumerate(parameters)}
 

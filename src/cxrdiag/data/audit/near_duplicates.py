@@ -1,6 +1,7 @@
 """Pairs of nearly identical pictures, by a perceptual hash: candidates, for a person to look at.
 
-Shapes: N images, T side of a picture that was made small, at least 16.
+Shapes: N images, T side of a picture that was made small, at least 16, R rows and C columns of
+a tile of all pairs.
 """
 
 from __future__ import annotations
@@ -79,22 +80,22 @@ def find_near_duplicates(
     different patients are apart is told by the pairs among some thousand films, of whole patients.
     """
     found: list[Pair] = []
-    for rows, columns, distances_TT in _compare(hashes_N4):
-        a, b = np.nonzero(distances_TT <= MAX_DISTANCE)
+    for rows, columns, distances_RC in _compare(hashes_N4):
+        a, b = np.nonzero(distances_RC <= MAX_DISTANCE)
         first, second = rows[a], columns[b]
         wanted = (first < second) & (files_N[first] != files_N[second])
-        near = distances_TT[a, b][wanted].astype(np.int64)
+        near = distances_RC[a, b][wanted].astype(np.int64)
         found += map(Pair, near.tolist(), first[wanted].tolist(), second[wanted].tolist())
         if len(found) > _MOST:
             break
     strangers, own = np.zeros(BITS + 1, np.int64), np.zeros(BITS + 1, np.int64)
     sample = _of_whole_patients(patients_N)
     patients, files = patients_N[sample], files_N[sample]
-    for rows, columns, distances_TT in _compare(hashes_N4[sample]):
+    for rows, columns, distances_RC in _compare(hashes_N4[sample]):
         same = patients[rows, None] == patients[columns]
         wanted = (rows[:, None] < columns) & (files[rows, None] != files[columns])
-        strangers += _count(distances_TT[wanted & ~same])
-        own += _count(distances_TT[wanted & same])
+        strangers += _count(distances_RC[wanted & ~same])
+        own += _count(distances_RC[wanted & same])
     return NearDuplicates(
         pairs=sorted(found)[:_MOST],
         is_complete=len(found) <= _MOST,
@@ -117,9 +118,10 @@ def _of_whole_patients(patients_N: NDArray[np.int64]) -> NDArray[np.int64]:
 def _compare(
     hashes: NDArray[np.uint64],
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]]:
-    """Rows, others of them, and how many bits each of the ones is from each of the others.
+    """Tiles of all pairs: rows (R,), rows to compare them with (C,), and distances in bits (R, C).
 
-    Each pair of rows comes up once with the smaller one first. As a product of matrices, which is
+    Each pair comes up once with the smaller row first; a tile on the diagonal also holds it
+    reversed, and each row with itself. As a product of matrices, which is
     the fastest that a processor does: of bits that are 1 and -1 it is the number of equal ones less
     that of others, a whole number that float32 holds.
     """
@@ -127,10 +129,10 @@ def _compare(
     for start in range(0, len(hashes), _TILE):
         some = _signs(hashes[start : start + _TILE])
         for across in range(start, len(hashes), _TILE):
-            distances_TT = some @ _signs(hashes[across : across + _TILE]).T
-            np.subtract(_STORED, distances_TT, out=distances_TT)
-            distances_TT /= 2
-            yield rows[start : start + _TILE], rows[across : across + _TILE], distances_TT
+            distances_RC = some @ _signs(hashes[across : across + _TILE]).T
+            np.subtract(_STORED, distances_RC, out=distances_RC)
+            distances_RC /= 2
+            yield rows[start : start + _TILE], rows[across : across + _TILE], distances_RC
 
 
 def _signs(hashes: NDArray[np.uint64]) -> NDArray[np.float32]:

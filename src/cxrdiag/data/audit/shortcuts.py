@@ -59,7 +59,7 @@ def find_shortcuts(
     folds = [(np.setdiff1d(np.arange(len(names)), rows), rows) for rows in asked]
     if any(len(set(targets_N[part])) < 2 for fold in folds for part in fold):
         return []  # patients of very unequal numbers of films
-    with threadpool_limits(1):  # two threads wait for each other five times as long as one takes
+    with threadpool_limits(1):  # on two threads it takes far longer: they wait for each other
         return [_measure(name, x, targets_N, folds) for name, x in views.items()]
 
 
