@@ -46,7 +46,7 @@ def _interrupt_after_an_epoch(folder: Path, *arguments: str) -> tuple[int, str]:
         signal.signal(signal.SIGINT, before)
     assert process.stderr is not None
     with process:
-        said = process.stderr.readline()
+        said = process.stderr.readline() + process.stderr.readline()  # of the start, of an epoch
         process.send_signal(signal.SIGINT)
         said += process.stderr.read()
     return process.returncode, said
@@ -109,7 +109,8 @@ def test_the_main_job(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def _train_interrupted_and_resumed(folder: Path) -> None:
     code, said = _interrupt_after_an_epoch(folder, "train", "--recipe", "smoke")
     assert code == 130
-    first, *_, last = said.strip().splitlines()
+    start, first, *_, last = said.strip().splitlines()
+    assert start == f"81 films by recipe smoke, 2 epochs -> {RUN}"
     assert first.startswith("epoch   1/2  loss ")
     assert last == f"saved; go on with: cxrdiag train --resume --run {RUN}"
     assert "Traceback" not in said

@@ -11,9 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from cxrdiag.cli.train import _split
 from cxrdiag.data.batches import Split
+from cxrdiag.data.prepare import prepare
 from cxrdiag.data.store import Store
 
 
@@ -66,3 +70,18 @@ def test_where_nobody_reads_what_is_said_the_exit_code_still_tells_of_the_signal
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 143
+
+
+def test_what_comes_next_is_not_a_split_that_the_store_lacks(
+    small_store: Store, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    for label, name in (("NORMAL", "IM-{:04}-0001.png"), ("PNEUMONIA", "person{}_virus_1.png")):
+        folder = tmp_path / "films" / "train" / label
+        folder.mkdir(parents=True)
+        for i in range(12):
+            noise = Image.fromarray(rng.integers(0, 256, (40, 40), np.uint8))
+            noise.save(folder / name.format(i))
+    prepare(tmp_path / "films", tmp_path / "store", size=32, audited=False)
+    assert list(_split(tmp_path / "store")) == ["--split", "val"]
+    assert not _split(small_store.path)

@@ -160,7 +160,21 @@ def test_a_folder_of_neither_layout_is_refused(tmp_path: Path) -> None:
     assert (refused(tmp_path).code, refused(tmp_path).path) == ("unknown_layout", tmp_path)
     absent = tmp_path / "absent"
     assert (refused(absent).code, refused(absent).path) == ("no_such_folder", absent)
-    assert refused(tmp_path / "scan.png").code == "no_such_folder"
+    assert "a file, and not a folder" in refused(tmp_path / "scan.png").message
+
+
+def test_a_folder_of_both_layouts_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "corona").mkdir()
+    coronahack(tmp_path / "corona", [])
+    (tmp_path / "kermany" / "train" / "NORMAL").mkdir(parents=True)
+    error = refused(tmp_path)
+    assert error.code == "several_data_sets"
+    assert error.hint == f"give {tmp_path / 'corona'} or {tmp_path / 'kermany'}"
+
+
+def test_a_folder_too_deep_is_told_which_is_meant(tmp_path: Path) -> None:
+    (tmp_path / "train" / "NORMAL").mkdir(parents=True)
+    assert refused(tmp_path / "train").hint == "give the folder that this one lies in"
 
 
 def test_metadata_without_any_image_is_refused(tmp_path: Path) -> None:

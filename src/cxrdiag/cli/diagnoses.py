@@ -61,8 +61,8 @@ def print_people(diagnoses: Sequence[Diagnosis], failures: Sequence[Failure], mo
         any_ = next((d for d in diagnoses if d.validation_sensitivity is not None), diagnoses[0])
         rates = _rates(any_)
         out.print(
-            f"probabilities hold where {any_.prevalence:.0%} of films show pneumonia; called "
-            f"Pneumonia from {any_.threshold:.3f}, operating point {any_.operating_point}"
+            f"probabilities hold where {any_.prevalence:.0%} of films show pneumonia; "
+            f"{_limits(any_)}, operating point {any_.operating_point}"
             + (f": {rates} {_OF_FILMS}" if rates else ""),
             soft_wrap=True,
         )
@@ -103,9 +103,7 @@ def _card(diagnosis: Diagnosis, model: str) -> str:
         lines += [
             f"probability {p:.3f} where {prevalence:.0%} of films show pneumonia, "
             f"{at_prevalence(p, prevalence, _RARE):.3f} where {_RARE:.0%} do",
-            f"Normal below {diagnosis.uncertain_from:.3f}, Pneumonia from "
-            f"{diagnosis.uncertain_below:.3f}, uncertain between, "
-            f"threshold {diagnosis.threshold:.3f}",
+            _limits(diagnosis),
         ]
         if diagnosis.forced:
             lines += ["it was not taken for a frontal chest X-ray:"]
@@ -119,6 +117,13 @@ def _card(diagnosis: Diagnosis, model: str) -> str:
     if diagnosis.heatmap:
         lines.append(f"activation map {printable(diagnosis.heatmap)}")
     return plain("\n".join(lines))
+
+
+def _limits(diagnosis: Diagnosis) -> str:
+    return (
+        f"Normal below {diagnosis.uncertain_from:.3f}, Pneumonia from "
+        f"{diagnosis.uncertain_below:.3f}, uncertain between, threshold {diagnosis.threshold:.3f}"
+    )
 
 
 def _rates(diagnosis: Diagnosis) -> str:

@@ -64,7 +64,7 @@ def predict(
     from cxrdiag.files import refuse_place, write_file
     from cxrdiag.inference.diagnosis import Diagnosis, Failure
     from cxrdiag.inference.paths import expand
-    from cxrdiag.runs import model_name
+    from cxrdiag.runs import SHIPPED, model_name
 
     if csv_file is not None:
         refuse_place(csv_file)  # before the work, not after it
@@ -97,7 +97,10 @@ def predict(
     if json:
         print_document(diagnoses, failures, model, problem)
     else:
-        print_people(diagnoses, failures, model)
+        # It is no longer the model that answered before the training.
+        is_newest = run is None and model != SHIPPED
+        newest = ", the newest run (of the package: --run shipped)" if is_newest else ""
+        print_people(diagnoses, failures, model + newest)
     if problem is not None:  # the document tells of it
         raise typer.Exit(problem.exit_code) if json else problem
     if failures:

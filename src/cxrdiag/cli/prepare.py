@@ -59,6 +59,7 @@ def prepare(
             hint="FOLDER is the unzipped CoronaHack or chest-xray-pneumonia data set",
             code="no_source",
         )
+    replaced = ", in place of the store that was there" if (out / "store.json").is_file() else ""
     source = kaggle_dir if kaggle_dir is not None else _download()
     started = time.perf_counter()
     with progress_bar(quiet=json) as bar:
@@ -84,7 +85,9 @@ def prepare(
         return
     if built:
         _show_report(store)
-        console.print(f"{len(store.records)} images in {seconds:.1f} s -> {out}", soft_wrap=True)
+        console.print(
+            f"{len(store.records)} images in {seconds:.1f} s -> {out}{replaced}", soft_wrap=True
+        )
     else:
         unchanged = f"{out} is already there and unchanged: {len(store.records)} images"
         console.print(unchanged, soft_wrap=True)

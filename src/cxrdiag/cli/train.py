@@ -13,7 +13,7 @@ import typer
 
 from cxrdiag.cli.options import STORE, Data, Device, Json
 from cxrdiag.cli.signals import Signals
-from cxrdiag.errors import UsageError
+from cxrdiag.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from cxrdiag.training.config import Recipe
@@ -107,7 +107,9 @@ def train(
     store, where = open_store(data), choose_device(device)
     run = run or runs.new_run(config.name)
     started = time.perf_counter()
-    with Signals() as signals, _Progress(config, json, signals.check) as progress:
+    n, n_epochs = len(store.rows("train")), config.training.epochs
+    start = f"{n} films by recipe {config.name}, {n_epochs} epochs -> {run}"
+    with Signals() as signals, _Progress(config, start, json, signals.check) as progress:
         try:
             fit(config, store, run, device=where, resume=resume, reporter=progress.reporter)
         except (Stop, KeyboardInterrupt):
@@ -161,11 +163,13 @@ def _show_interrupted(run: Path, data: Path, device: str) -> None:
 class _Progress:
     """A live line for the epoch at hand, and a printed one for each that is done."""
 
-    def __init__(self, config: Recipe, quiet: bool, pause: Callable[[], None]) -> None:
+    def __init__(self, config: Recipe, start: str, quiet: bool, pause: Callable[[], None]) -> None:
+        """`start` is said after the first step: an epoch may take minutes."""
         from cxrdiag.cli.console import err, progress_bar
         from cxrdiag.training.reporter import Reporter
 
         self._epochs = config.training.epochs
+        self._start = "" if quiet else start
         self.bar = progress_bar(quiet)
         self._task = self.bar.add_task("training", total=None, note="")
         self._quiet = quiet
@@ -184,6 +188,9 @@ class _Progress:
         self._console.print(text, soft_wrap=True)
 
     def _step(self, step: Step) -> None:
+        if self._start:
+            self._note(self._start)
+            self._start = ""
         note = f"loss {step.loss:.3f}{self._auroc}  {step.images_per_s:.0f} images/s"
         self.bar.update(
             self._task,
@@ -210,6 +217,17 @@ def _command(name: str, run: Path, data: Path, more: Sequence[str] = ()) -> str:
     return f"cxrdiag {name} {shlex.join([*where, *more])}"
 
 
+def _split(data: Path) -> Sequence[str]:
+    """What `eval` is to be told of a store without a test split."""
+    from cxrdiag.data.store import open_store
+
+    try:
+        has_test = "test" in set(open_store(data).records["split"])
+    except DataError:  # it may be gone: the model is there
+        has_test = True
+    return () if has_test else ("--split", "val")
+
+
 def _show_result(run: Path, data: Path, as_json: bool, seconds: float) -> None:
     from cxrdiag import runs
     from cxrdiag.cli.console import out, print_json
@@ -224,7 +242,7 @@ def _show_result(run: Path, data: Path, as_json: bool, seconds: float) -> None:
         f"epoch {info.epoch} kept, threshold {info.threshold:.3f}, "
         f"both by shifted validation; {seconds:.0f} s",
         f"{run}/model.safetensors, curves.png, history.csv",
-        f"next: {_command('eval', run, data)}",
+        f"next: {_command('eval', run, data, _split(data))}",
         sep="\n",
         soft_wrap=True,
     )

@@ -45,27 +45,37 @@ def read_dataset(folder: Path) -> tuple[list[Record], list[str]]:
     does not list are left out, as are hidden ones and folders that are links.
 
     Raises DataError, which names file, row and column where it is about one, when the layout is not
-    recognised, a label or split is unknown (it is never guessed), two rows or files contradict each
-    other, a name is a path, an image is a link out of `folder` (nothing outside is read), or no
-    image is there.
+    recognised or both are there, a label or split is unknown (it is never guessed), two rows or
+    files contradict each other, a name is a path, an image is a link out of `folder` (nothing
+    outside is read), or no image is there.
     """
     if not folder.is_dir():
         raise DataError(
-            "no such folder",
+            "a file, and not a folder" if folder.is_file() else "no such folder",
             path=folder,
             hint="give the folder of the unzipped data set, or fetch it with --download",
             code="no_such_folder",
         )
     metadata = _find(folder, lambda path: (path / METADATA).is_file())
+    root = _find(folder, lambda path: (path / "train" / "NORMAL").is_dir())
+    if metadata is not None and root is not None:
+        raise DataError(
+            "two data sets, one in either layout",
+            path=folder,
+            hint=f"give {metadata} or {root}",
+            code="several_data_sets",
+        )
     if metadata is not None:
         return _read_coronahack(metadata, folder)
-    root = _find(folder, lambda path: (path / "train" / "NORMAL").is_dir())
     if root is not None:
         return _read_class_folders(root, folder)
+    too_deep = (folder / "NORMAL").is_dir() and folder.resolve().name in _PUBLISHED
     raise DataError(
         "neither the CoronaHack layout nor the chest-xray-pneumonia layout",
         path=folder,
-        hint=f"expected a file {METADATA}, or folders train/NORMAL and train/PNEUMONIA; "
+        hint="give the folder that this one lies in"
+        if too_deep
+        else f"expected a file {METADATA}, or folders train/NORMAL and train/PNEUMONIA; "
         "folders that are links are not looked into",
         code="unknown_layout",
     )

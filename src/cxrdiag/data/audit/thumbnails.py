@@ -53,8 +53,6 @@ def look_at(images_NSS: NDArray[np.uint8], rows_N: NDArray[np.int64] | None = No
 
 
 def _shrink(image: Image.Image, side: int) -> Image.Image:
-    if image.width % side == 0:
-        return image.reduce(image.width // side)  # rounds once and not twice, and is quicker
     return image.resize((side, side), Image.Resampling.BOX)
 
 
