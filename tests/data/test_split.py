@@ -179,6 +179,26 @@ def test_too_few_to_draw_from_are_refused(records: list[Record], said: str) -> N
     assert caught.value.code == "too_few_patients"
 
 
+def test_one_patient_of_very_many_films_is_not_the_validation_split() -> None:
+    """Who has the most uneven films is in the first fold of all, whatever the seed."""
+    many = [record(f"many{i}", "many", kind=KINDS[1]) for i in range(500)]
+    records = [*many, *cohort(60)]
+    for seed in range(3):
+        splits = assign_splits(records, own_bytes(records), seed)
+        assert set(splits[:500]) == {"train"}
+        drawn = {r.label for r, split in zip(records, splits, strict=True) if split == "val"}
+        assert drawn == {"Normal", "Pneumonia"}
+
+
+def test_where_no_tenth_has_both_classes_it_is_refused() -> None:
+    """All normal films are of one patient: where they are drawn, none is left."""
+    normal = [record(f"n{i}", "n") for i in range(30)]
+    sick = [record(f"s{i}", f"s{i}", kind=KINDS[1]) for i in range(100)]
+    with pytest.raises(DataError) as e:
+        assign_splits([*normal, *sick], own_bytes([*normal, *sick]), 0)
+    assert e.value.code == "too_few_patients"
+
+
 def test_rare_subtypes_are_split_with_their_label() -> None:
     rare = [record(f"r{i}", f"R{i}", kind=("Pneumonia", f"rare{i % 3}")) for i in range(9)]
     records = cohort(60) + rare

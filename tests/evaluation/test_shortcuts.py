@@ -14,9 +14,13 @@ def test_nothing_is_said_of_a_side_that_is_constant() -> None:
 
 
 def test_draws_in_which_a_side_is_constant_do_not_count() -> None:
-    """Of two patients with two films each half of the draws are of one patient alone."""
-    patients = np.array([0, 0, 1, 1])
-    found = _correlation("lean", np.array([0.0, 0, 1, 1]), np.arange(4.0), patients)
-    expected = 2 / np.sqrt(5)  # ranks 1.5, 1.5, 3.5, 3.5 and 1 to 4: 4 / sqrt(4 * 5)
-    assert found["lean"] == pytest.approx(expected)
-    assert found["lean_ci95"] == pytest.approx([expected, expected])
+    """Without the first of three patients, as in 8 of 27 draws, all is alike on the one side."""
+    patients, said = np.array([0, 0, 1, 1, 2, 2]), np.array([0.0, 0, 1, 1, 1, 1])
+    found = _correlation("lean", said, np.arange(6.0), patients)
+    low, high = found["lean_ci95"]
+    assert 0 < low <= found["lean"] < high < 1
+
+
+def test_nothing_is_said_where_all_draws_are_alike() -> None:
+    found = _correlation("lean", np.array([0.0, 1]), np.array([1.0, 2]), np.array([0, 0]))
+    assert found == {"lean": pytest.approx(1), "lean_ci95": None}

@@ -321,7 +321,9 @@ def test_a_damaged_state_or_none_is_a_model_error(
     assert e.value.code == "damaged_resume"
 
 
-@pytest.mark.parametrize("damage", ["another number", "one is missing", "another shape"])
+@pytest.mark.parametrize(
+    "damage", ["another number", "one is missing", "another shape", "a scalar"]
+)
 def test_a_state_that_is_not_this_networks_is_refused(
     store: Store, tmp_path: Path, damage: str
 ) -> None:
@@ -332,8 +334,9 @@ def test_a_state_that_is_not_this_networks_is_refused(
     momentum = tensors.pop("optimizer/3/momentum_buffer")
     if damage == "another number":
         tensors |= {"optimizer/3/momentum_buffer": momentum, "optimizer/999/x": momentum}
-    elif damage == "another shape":
-        tensors["optimizer/3/momentum_buffer"] = torch.zeros(2)
+    elif damage != "one is missing":
+        shape = () if damage == "a scalar" else (2,)
+        tensors["optimizer/3/momentum_buffer"] = torch.zeros(shape)
     save_resume(tmp_path, tensors, state)
     with pytest.raises(ModelError, match="optimizer's state is not the network's") as e:
         fit(recipe, store, tmp_path, device=CPU, resume=True)

@@ -51,9 +51,7 @@ def compare(
             NAMES[name],
             "\n".join(with_interval(found[name], "first")),
             "\n".join(with_interval(found[name], "second")),
-            "{:+.3f}\n{:+.3f} to {:+.3f}".format(
-                found[name]["difference"], *found[name]["difference_ci95"]
-            ),
+            f"{found[name]['difference']:+.3f}\n{_ends(found[name]['difference_ci95'])}",
         ]
         for name in METRICS
     ]
@@ -81,6 +79,10 @@ def compare(
 
 
 _ORDER = ("accuracy", "auroc", "sensitivity", "specificity")
+
+
+def _ends(interval: list[float] | None) -> str:
+    return "-" if interval is None else "{:+.3f} to {:+.3f}".format(*interval)
 
 
 def _p(value: float) -> str:

@@ -6,6 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cxrdiag.data.folds import stratified_group_folds
 from cxrdiag.data.kaggle import Record, bare_normal_number, bare_person_number
 from cxrdiag.errors import DataError
@@ -28,12 +31,12 @@ def assign_splits(records: Sequence[Record], sha256: Sequence[str], seed: int) -
     """The final split of each record: `train`, `val` or `test`.
 
     A published val/ of at least 100 images is kept; a smaller one joins train. Otherwise one
-    tenth of the training images is drawn for validation, stratified by label and subtype, whole
-    patients and byte-identical files together. Images of unknown patient stay in train, unless most
-    are: then each file stands for itself.
+    tenth of the training images, or up to two, is drawn for validation, stratified by label and
+    subtype, whole patients and byte-identical files together. Images of unknown patient stay in
+    train, unless most are: then each file stands for itself.
 
     Raises DataError where a patient or a byte-identical file is in more than one split, or train
-    has one class only.
+    has one class only, or too few patients.
     """
     published = [record.split for record in records]
     if published.count("val") >= MIN_PUBLISHED_VAL:
@@ -89,8 +92,21 @@ def _draw(
     for label, n in Counter(records[row].label for row in train).items():
         _refuse_few(n, f"{label} images of known patients")
     strata = [f"{records[row].label} {records[row].subtype}" for row in train]
-    chosen = stratified_group_folds(_merge_rare(strata), groups, FOLDS, seed)[0]
-    return [train[position] for position in chosen]
+    labels = np.array([records[row].label for row in train])
+    for chosen in stratified_group_folds(_merge_rare(strata), groups, FOLDS, seed):
+        if _is_fair(labels, chosen):
+            return [train[position] for position in chosen]
+    raise DataError(
+        "no tenth of the patients in train has films of both classes and leaves both",
+        hint="films of more patients are needed, or a val/ of your own of 100 films or more",
+        code="too_few_patients",
+    )
+
+
+def _is_fair(labels: NDArray[np.str_], chosen: NDArray[np.int64]) -> bool:
+    """Whether both sides have all labels, and one patient does not make up the drawn one."""
+    drawn, left = set(labels[chosen]), set(np.delete(labels, chosen))
+    return drawn == left and len(chosen) <= 2 * len(labels) / FOLDS
 
 
 def _refuse_few(n: int, what: str) -> None:

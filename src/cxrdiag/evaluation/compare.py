@@ -15,7 +15,7 @@ from scipy.stats import binomtest
 from cxrdiag.data.kaggle import PNEUMONIA
 from cxrdiag.data.store import check_split
 from cxrdiag.errors import DataError
-from cxrdiag.evaluation.intervals import clusters, resamples
+from cxrdiag.evaluation.intervals import clusters, percentiles, resamples
 from cxrdiag.evaluation.read import read_evaluation, refuse_other_images
 from cxrdiag.evaluation.scores import Float1D, auroc
 
@@ -26,7 +26,8 @@ def compare(first: Path, second: Path, split: str = "test") -> dict[str, Any]:
     """Compare what `evaluate` wrote of two runs; the images are not looked at again.
 
     Accuracy, sensitivity, specificity and AUROC of either, and their difference, second less first,
-    with the 95 % interval of a bootstrap over patients that draws the same ones for both; and
+    with the 95 % interval of a bootstrap over patients that draws the same ones for both, None
+    where all draws differ alike; and
     McNemar's exact test of which images either calls rightly, which counts films as independent.
     Raises DataError where a run was not evaluated on the split, or the two not on the same images,
     UsageError for a split that no store has.
@@ -49,7 +50,6 @@ def compare(first: Path, second: Path, split: str = "test") -> dict[str, Any]:
             for weights in resamples(clusters(a), truth)
         ]
     )
-    low, high = np.percentile(differences, [2.5, 97.5], axis=0)
     right = [c == truth for c in called]
     only_first, only_second = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
     disagreed = only_first + only_second
@@ -65,7 +65,7 @@ def compare(first: Path, second: Path, split: str = "test") -> dict[str, Any]:
                 "second": float(values[1][i]),
                 "second_ci95": evaluated[1].metrics[f"{name}_ci95"],
                 "difference": float(values[1][i] - values[0][i]),
-                "difference_ci95": [float(low[i]), float(high[i])],
+                "difference_ci95": percentiles(differences[:, i]),
             }
             for i, name in enumerate(METRICS)
         },

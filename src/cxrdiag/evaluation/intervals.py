@@ -8,7 +8,7 @@ Shapes: N images.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -113,9 +113,14 @@ def bootstrapped(
         return nothing
     value = score(truth_N, said_N, np.ones(len(truth_N)))
     scores = [score(truth_N, said_N, w_N) for w_N in resamples(patients_N, truth_N)]
-    low, high = np.percentile(scores, [2.5, 97.5])
-    if high - low < 1e-12:
-        return {**nothing, name: value}
-    if mirrored:
-        low, high = max(0.0, min(value, 2 * value - high)), max(value, 2 * value - low)
-    return {name: value, f"{name}_ci95": [float(low), float(high)]}
+    ends = percentiles(scores)
+    if ends is not None and mirrored:
+        low, high = ends
+        ends = [max(0.0, min(value, 2 * value - high)), max(value, 2 * value - low)]
+    return {name: value, f"{name}_ci95": ends}
+
+
+def percentiles(scores: Sequence[float] | Float1D) -> list[float] | None:
+    """The 2.5th and the 97.5th, NaN aside; None where all are alike, which says nothing."""
+    low, high = np.nanpercentile(scores, [2.5, 97.5])
+    return None if high - low < 1e-12 else [float(low), float(high)]

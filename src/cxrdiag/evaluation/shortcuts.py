@@ -24,7 +24,7 @@ from cxrdiag.data.audit.shortcuts import (
 from cxrdiag.data.audit.thumbnails import look_at
 from cxrdiag.data.kaggle import PNEUMONIA
 from cxrdiag.data.store import Store
-from cxrdiag.evaluation.intervals import clusters, resamples
+from cxrdiag.evaluation.intervals import clusters, percentiles, resamples
 from cxrdiag.evaluation.metrics import auroc_metrics
 from cxrdiag.evaluation.scores import Float1D, spearman
 
@@ -78,5 +78,4 @@ def _correlation(
     if np.isnan(value):
         return {name: None, f"{name}_ci95": None}
     values = [spearman(said_N, logits_N, weights_N) for weights_N in resamples(patients_N)]
-    low, high = np.nanpercentile(values, [2.5, 97.5])
-    return {name: value, f"{name}_ci95": [float(low), float(high)]}
+    return {name: value, f"{name}_ci95": percentiles(values)}

@@ -29,6 +29,10 @@ _STATE: dict[type, set[str]] = {
 """What an optimizer keeps of each parameter."""
 
 
+_MOST = 1e15
+"""More than any number of a training."""
+
+
 @dataclass
 class Progress:
     """What is done of the epoch at hand, in sums."""
@@ -134,13 +138,16 @@ class State:
         for row in rows:
             for item in dataclasses.fields(row):
                 value, kind = getattr(row, item.name), int if str(item.type) == "int" else float
-                if type(value) not in (int, kind) or not value >= 0:
+                if type(value) not in (int, kind) or not 0 <= value < _MOST:
                     raise ValueError(f"{item.name} is {value!r}")
-        if self.progress.images < self.progress.steps:
-            raise ValueError("fewer images than steps")
+        if self.progress.images < max(self.progress.steps, self.progress.hits):
+            raise ValueError("fewer images than steps or hits")
+        if self.progress.steps and not self.progress.seconds:
+            raise ValueError("steps that took no time")
         if [row.epoch for row in self.history] != list(range(1, len(self.history) + 1)):
             raise ValueError("its epochs are not in order")
-        if self.best_epoch not in range(bool(self.history), len(self.history) + 1):
+        epochs = range(bool(self.history), len(self.history) + 1)
+        if type(self.best_epoch) is not int or self.best_epoch not in epochs:
             raise ValueError(f"the best epoch is {self.best_epoch!r}")
         shapes = {name: tensor.shape for name, tensor in self.network.state_dict().items()}
         best = {name: tensor.shape for name, tensor in self.best.items()}
@@ -149,8 +156,9 @@ class State:
         names = _STATE[type(self.optimizer)]
         for parameter in self.network.parameters():
             state = self.optimizer.state[parameter]
+            # A fused step walks through them as far as through the weights.
             if set(state) != names or any(
-                state[name].shape not in (parameter.shape, ()) for name in names
+                state[name].shape != (() if name == "step" else parameter.shape) for name in names
             ):
                 raise ValueError("its optimizer's state is not the network's")
 
