@@ -76,7 +76,8 @@ class Child:
 
     @property
     def lines(self) -> list[str]:
-        return [line for line in self.said.splitlines() if not line.startswith("epoch ")]
+        lines = self.said.splitlines()
+        return [x for x in lines if not x.startswith("epoch ") and " films by recipe " not in x]
 
 
 class Trainings:

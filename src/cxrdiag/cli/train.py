@@ -71,54 +71,55 @@ def train(
     step at hand: --resume goes on from there, and ends with the weights of a training that was
     never interrupted.
     """
-    from cxrdiag import runs
-    from cxrdiag.data.store import open_store
-    from cxrdiag.model.device import choose_device
-    from cxrdiag.training.recipe import load_recipe
-    from cxrdiag.training.reporter import Stop
-    from cxrdiag.training.resume import check_resume
-    from cxrdiag.training.trainer import fit
+    with Signals() as signals:  # from before the imports on, of which some are of C++ code
+        from cxrdiag import runs
+        from cxrdiag.data.store import open_store
+        from cxrdiag.model.device import choose_device
+        from cxrdiag.training.recipe import load_recipe
+        from cxrdiag.training.reporter import Stop
+        from cxrdiag.training.resume import check_resume
+        from cxrdiag.training.trainer import fit
 
-    overrides = list(set_ or [])
-    overrides += [f"training.epochs={epochs}"] if epochs is not None else []
-    overrides += [f"training.seed={seed}"] if seed is not None else []
-    overrides += [f"training.init={init}"] if init is not None else []
-    if resume:
-        if recipe or overrides:
-            raise UsageError(
-                "--resume goes on with the run's own recipe",
-                hint="leave out --recipe, --init, --set, --epochs and --seed",
-                code="resume_recipe",
-            )
-        run = run or runs.newest_interrupted_run()
-        if not runs.is_finished(run):
-            check_resume(run)
-        recipe = str(run / "config.yaml")
-    if init == "imagenet" and recipe is None:
-        overrides.insert(0, "model.width=64")  # there are no narrower ones
-    config = load_recipe(
-        recipe or ("finetune" if init in ("shipped", "imagenet") else "default"), overrides
-    )
-    if run:
-        _refuse_run(run, resume=resume)
-    if run and resume and runs.is_finished(run):
-        _show_result(run, data, json, seconds=0.0)
-        return
-    store, where = open_store(data), choose_device(device)
-    run = run or runs.new_run(config.name)
-    started = time.perf_counter()
-    n, n_epochs = len(store.rows("train")), config.training.epochs
-    start = f"{n} films by recipe {config.name}, {n_epochs} epochs -> {run}"
-    with Signals() as signals, _Progress(config, start, json, signals.check) as progress:
-        try:
-            fit(config, store, run, device=where, resume=resume, reporter=progress.reporter)
-        except (Stop, KeyboardInterrupt):
-            progress.bar.stop()
+        overrides = list(set_ or [])
+        overrides += [f"training.epochs={epochs}"] if epochs is not None else []
+        overrides += [f"training.seed={seed}"] if seed is not None else []
+        overrides += [f"training.init={init}"] if init is not None else []
+        if resume:
+            if recipe or overrides:
+                raise UsageError(
+                    "--resume goes on with the run's own recipe",
+                    hint="leave out --recipe, --init, --set, --epochs and --seed",
+                    code="resume_recipe",
+                )
+            run = run or runs.newest_interrupted_run()
+            if not runs.is_finished(run):
+                check_resume(run)
+            recipe = str(run / "config.yaml")
+        if init == "imagenet" and recipe is None:
+            overrides.insert(0, "model.width=64")  # there are no narrower ones
+        config = load_recipe(
+            recipe or ("finetune" if init in ("shipped", "imagenet") else "default"), overrides
+        )
+        if run:
+            _refuse_run(run, resume=resume)
+        if run and resume and runs.is_finished(run):
+            _show_result(run, data, json, seconds=0.0)
+            return
+        store, where = open_store(data), choose_device(device)
+        run = run or runs.new_run(config.name)
+        started = time.perf_counter()
+        n, n_epochs = len(store.rows("train")), config.training.epochs
+        start = f"{n} films by recipe {config.name}, {n_epochs} epochs -> {run}"
+        with _Progress(config, start, json, signals.check) as progress:
             try:
-                _show_interrupted(run, data, device)
-            finally:  # who reads it may have heard the same signal, and be gone
-                raise typer.Exit(128 + signals.received) from None
-    _show_result(run, data, json, seconds=time.perf_counter() - started)
+                fit(config, store, run, device=where, resume=resume, reporter=progress.reporter)
+            except (Stop, KeyboardInterrupt):
+                progress.bar.stop()
+                try:
+                    _show_interrupted(run, data, device)
+                finally:  # who reads it may have heard the same signal, and be gone
+                    raise typer.Exit(128 + signals.received) from None
+        _show_result(run, data, json, seconds=time.perf_counter() - started)
 
 
 def _refuse_run(run: Path, *, resume: bool) -> None:
