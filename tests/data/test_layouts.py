@@ -160,6 +160,7 @@ def test_a_folder_of_neither_layout_is_refused(tmp_path: Path) -> None:
     assert (refused(tmp_path).code, refused(tmp_path).path) == ("unknown_layout", tmp_path)
     absent = tmp_path / "absent"
     assert (refused(absent).code, refused(absent).path) == ("no_such_folder", absent)
+    assert refused(tmp_path / "scan.png").code == "no_such_folder"
     assert "a file, and not a folder" in refused(tmp_path / "scan.png").message
 
 
