@@ -181,6 +181,26 @@ def test_a_folder_is_as_readable_as_mkdir_makes_it(tmp_path: Path) -> None:
     assert new == usual == 0o750
 
 
+def test_an_old_folder_that_cannot_be_removed_does_no_harm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a network disk, while another process has a file in it mapped."""
+    path = tmp_path / "store"
+    for text in ("old", "new"):
+        with new_folder(path) as folder:
+            (folder / "a").write_text(text)
+            monkeypatch.setattr("os.rmdir", _not_empty)
+    assert _tree(path) == {"a": b"new"}
+    clear_up(path)
+    monkeypatch.undo()
+    clear_up(path)
+    assert [each.name for each in tmp_path.iterdir()] == ["store"]
+
+
+def _not_empty(path: object, **options: object) -> None:
+    raise OSError(39, "Directory not empty", str(path))
+
+
 def test_a_link_to_a_folder_is_followed(tmp_path: Path) -> None:
     (tmp_path / "disk" / "store").mkdir(parents=True)
     (tmp_path / "store").symlink_to(tmp_path / "disk" / "store")

@@ -139,3 +139,18 @@ def test_trained_runs_are_listed_the_newest_last(tmp_path: Path) -> None:
     _put(tmp_path / "unfinished", "resume.safetensors", time=9)
     assert trained_runs(tmp_path) == [runs[0], runs[2], runs[1]]
     assert trained_runs(tmp_path / "absent") == []
+
+
+def test_a_link_to_nowhere_is_an_error_and_no_endless_search(tmp_path: Path) -> None:
+    (tmp_path / "runs").symlink_to(tmp_path / "unmounted" / "runs")
+    with pytest.raises(FileExistsError):
+        new_run("default", tmp_path / "runs")
+
+
+def test_a_run_that_was_named_without_its_folder_is_offered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _put(tmp_path / "runs" / "nat", "model.json", time=1)
+    assert way_to_a_model(Path("nat")) == "do you mean --run runs/nat?"
+    assert way_to_a_model(Path("other")) == "train one first: cxrdiag train"

@@ -46,11 +46,11 @@ def load(
 
     Without a name the newest run under `runs/` of the current folder, or where there is none, the
     shipped model. `device` is cpu, cuda, mps, or auto: the processor, unless `backend` is torch and
-    there is a GPU. `operating_point` names the threshold from which a film is called Pneumonia, one
-    of those in model.json: balanced, youden, sensitivity=0.95, specificity=0.95, ...; with `force`
-    it answers even where it would abstain. `backend` is onnx, torch, or auto: onnx, but for a
-    device other than the processor. Raises ModelError where the model cannot be used, UsageError
-    for an unknown device, backend or operating point.
+    there is a CUDA GPU. `operating_point` names the threshold from which a film is called
+    Pneumonia, one of those in model.json: balanced, youden, sensitivity=0.95, specificity=0.95,
+    ...; with `force` it answers even where it would abstain. `backend` is onnx, torch, or auto:
+    onnx, but for a device other than the processor. Raises ModelError where the model cannot be
+    used, UsageError for an unknown device, backend or operating point.
     """
     # Inside, so that importing cxrdiag costs nothing.
     from cxrdiag.inference.predictor import Predictor

@@ -13,6 +13,7 @@ An interrupted command exits with 130 (Ctrl-C) or 143 (SIGTERM) as is the custom
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
 _NO_MEMORY = (
     "out of memory",  # Metal
@@ -48,6 +49,10 @@ class CxrdiagError(Exception):
         self.code = code
         where = f"{path}: " if path is not None else ""
         super().__init__(f"{where}{message}" + (f" ({hint})" if hint else ""))
+
+    def at(self, path: Path | str) -> Self:
+        """The same error, of this file or folder."""
+        return type(self)(self.message, path=path, hint=self.hint, code=self.code)
 
 
 class UsageError(CxrdiagError):

@@ -170,7 +170,7 @@ def new_folder(path: Path) -> Iterator[Path]:
                 _replace(path, temporary)
             else:
                 temporary.rename(path)
-            fsync(path.parent)
+                fsync(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -184,7 +184,9 @@ def _replace(path: Path, temporary: Path) -> None:
         except BaseException:
             old.rename(path)
             raise
-        shutil.rmtree(old)
+        fsync(path.parent)  # first: until then a failing machine may need the old one
+        # What cannot be removed, as on a network disk while it is read, does no harm.
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def clear_up(path: Path) -> None:
@@ -204,7 +206,7 @@ def clear_up(path: Path) -> None:
                 if stray.name.endswith(_OLD) and not path.exists():
                     stray.rename(path)
                 else:
-                    shutil.rmtree(stray)
+                    shutil.rmtree(stray, ignore_errors=True)
         except BlockingIOError:
             pass  # of a process that is at work
 

@@ -70,10 +70,11 @@ def new_run(name: str, runs: Path = RUNS) -> Path:
 
     Made, not only named: two trainings that start together get a folder each.
     """
+    runs.mkdir(parents=True, exist_ok=True)
     for number in itertools.count(1):
         path = runs / f"{name}-{number}"
         try:
-            path.mkdir(parents=True)
+            path.mkdir()
         except FileExistsError:
             continue
         return path
@@ -98,6 +99,8 @@ def way_to_a_model(run: Path) -> str:
     if is_interrupted(run):
         command = f"cxrdiag train --resume --run {shlex.quote(str(run))}"
         return f"its training has not ended; go on with it: {command}, and its --data"
+    if not run.exists() and is_finished(RUNS / run.name):
+        return f"do you mean --run {shlex.quote(str(RUNS / run.name))}?"
     return "train one first: cxrdiag train"
 
 

@@ -11,6 +11,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from onnx import TensorProto, helper
 from sklearn.metrics import roc_auc_score
 
 import cxrdiag
@@ -83,6 +84,26 @@ def test_where_it_is_written(
     assert cxrdiag_command("export", "--run", "shipped", "--out", tmp_path).code == 1
     outcome = cxrdiag_command("export", "--run", "shipped", "--format", "tflite")
     assert (outcome.code, "one of onnx" in outcome.err) == (2, True)
+
+
+@pytest.mark.parametrize("int8", [[], ["--int8"]])
+def test_another_programs_graph_is_not_written_over(
+    small_store: Store, trained_run: Path, tmp_path: Path, cxrdiag_command, int8: list[str]
+) -> None:
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])
+    nodes = [helper.make_node("Identity", ["x"], ["y"])]
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])
+    model = helper.make_model(helper.make_graph(nodes, "g", [x], [y]), producer_name="pytorch")
+    path = tmp_path / "model.onnx"
+    onnx.save(model, path)
+    before = path.read_bytes()
+    data = ["--data", small_store.path] if int8 else []
+    command = ["export", "--run", trained_run, *int8, *data, "--out"]
+    outcome = cxrdiag_command(*command, path)
+    assert (outcome.code, "another program's graph" in outcome.err) == (2, True)
+    assert path.read_bytes() == before
+    for _ in range(2):
+        assert cxrdiag_command(*command, tmp_path / "own.onnx").code == 0
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "model.json", "film.jpeg"])

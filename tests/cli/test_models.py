@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import cxrdiag.model.onnx  # noqa: F401  before a test moves what it takes from runs
 from cxrdiag import runs
 
 
@@ -37,6 +38,18 @@ def test_models_are_listed_with_their_results(shipped: Path, desk: Path, cxrdiag
     assert f"{low:.3f} to {high:.3f}" in lines[lines.index(line) + 1]
     (line,) = [line for line in lines if "runs/second" in line]
     assert line.count(" - ") == 3
+    assert cxrdiag_command("eval", "--run", "runs/tiny", "--operating-point", "youden").code == 0
+    assert "at youden" in cxrdiag_command("models").out
+
+
+def test_where_there_is_no_screen_nothing_is_cut_off(
+    shipped: Path, desk: Path, cxrdiag_command
+) -> None:
+    name = "a-run-" + "of-a-long-name-" * 9
+    shutil.copytree(desk / "runs" / "tiny", desk / "runs" / name)
+    (line,) = [x for x in cxrdiag_command("models").out.splitlines() if name in x]
+    assert "smoke, seed 0" in line
+    assert "…" not in line
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from cxrdiag.inference.diagnosis import in_words
 from cxrdiag.model.answers import Answers, Detected
 from cxrdiag.model.onnx import OnnxClassifier
 
-NEWEST = ", the newest run (of the package: --run shipped)"
+NEWEST = ", the newest run (for the packaged model: --run shipped)"
 RATES = ("sensitivity", "specificity")
 FIELDS = (
     "file,label,probability,prevalence,operating_point,threshold,"
@@ -75,7 +75,7 @@ def test_one_file_gives_a_card(desk: Path, films: list[Path], cxrdiag_command) -
             for name in RATES
             for ends in [getattr(point, f"{name}_ci95")]
         ),
-        "on the shifted validation films that chose it; on others they differ",
+        "on the shifted validation films it was chosen on; elsewhere they differ",
     ]
     assert " ".join(lines[8:10]) == LIKE
     assert lines[10] == f"model runs/tiny{NEWEST}"
@@ -231,7 +231,12 @@ def test_what_is_no_film_gets_no_answer_and_the_reason(
 ) -> None:
     outcome = cxrdiag_command("predict", page)
     assert outcome.code == 0
-    for text in ("no answer", NOT_A_FILM, "--force answers all the same", "Not a medical device"):
+    for text in (
+        "no answer",
+        NOT_A_FILM,
+        "use --force to get an answer anyway",
+        "Not a medical device",
+    ):
         assert text in outcome.out
     assert "probability" not in outcome.out
     document = cxrdiag_command("predict", page, films[0], "--heatmap", "m", "--json").document

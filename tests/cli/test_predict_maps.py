@@ -92,3 +92,14 @@ def test_a_map_of_a_film_with_a_long_name(desk: Path, films: list[Path], cxrdiag
     (desk / name).write_bytes(films[0].read_bytes())
     (found,) = cxrdiag_command("predict", name, "--heatmap", "m", "--json").document["diagnoses"]
     assert (desk / found["heatmap"]).is_file()
+
+
+def test_dicom_files_whose_names_end_in_numbers_have_maps_of_their_whole_names(
+    desk: Path, films: list[Path], cxrdiag_command
+) -> None:
+    names = ["1.2.840.113619.2.17", "1.2.840.113619.2.18"]
+    for name, film in zip(names, films, strict=False):
+        shutil.copy(film, desk / name)
+    outcome = cxrdiag_command("predict", *names, "--heatmap", "m")
+    assert sorted(path.name for path in (desk / "m").iterdir()) == [f"{n}.png" for n in names]
+    assert "activation maps in m" in outcome.out

@@ -112,10 +112,13 @@ def test_a_csv_does_not_take_the_place_of_anything(
     (desk / "film").write_bytes(films[0].read_bytes())
     (desk / "link").symlink_to("film")
     (desk / "notes.txt").write_text("mine")
-    predictions = "runs/tiny/predictions.csv"
-    (desk / predictions).write_text("those of a run")
+    predictions = ("runs/tiny/predictions.csv", "runs/shipped/predictions.csv")
+    (desk / "runs" / "shipped").mkdir()
+    (desk / "runs" / "shipped" / "metrics.json").touch()
+    for path in predictions:
+        (desk / path).write_text("those of a run")
     table = "data/prepared/records.csv"
-    kept = ("film", "link", "runs/tiny/model.json", "notes.txt", predictions, table)
+    kept = ("film", "link", "runs/tiny/model.json", "notes.txt", *predictions, table)
     for target in (*kept, "maps/film.png"):
         existed = (desk / target).exists()
         before = (desk / target).read_bytes() if existed else b""

@@ -54,6 +54,24 @@ def test_a_signal_before_the_first_step_interrupts_nothing_half_way_and_leaves_n
     assert not run.exists()
 
 
+def test_a_training_goes_on_where_nobody_reads_what_is_said(
+    small_store: Store, tmp_path: Path
+) -> None:
+    arguments = ["--recipe", "smoke", "--epochs", "1", "--data", small_store.path]
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "cxrdiag", "train", "--run", tmp_path, *map(str, arguments)],
+        stderr=writer,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writer)
+    assert (done.returncode, (tmp_path / "model.json").is_file()) == (0, True)
+    assert "next: cxrdiag eval" in done.stdout
+
+
 def test_where_nobody_reads_what_is_said_the_exit_code_still_tells_of_the_signal(
     small_store: Store, tmp_path: Path
 ) -> None:

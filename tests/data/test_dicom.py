@@ -185,9 +185,17 @@ def test_the_size_of_a_codestream_is_read_without_a_codec(syntax) -> None:
 
 def test_a_compressed_file_without_the_extra_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "imagecodecs", None)
-    with pytest.raises(DataError, match=r"pip install 'cxrdiag\[dicom\]'") as caught:
+    with pytest.raises(DataError, match="pip install imagecodecs") as caught:
         read_dicom(dicom(SCENE, syntax=JPEGLSLossless), "x")
     assert caught.value.code == "missing_codec"
+
+
+def test_a_codec_without_memory_says_nothing_of_the_file() -> None:
+    def failing(data: bytes, is_rgb: bool) -> NDArray[np.uint8]:
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        decode_codestream(encoded(SCENE, JPEGLSLossless), failing, SCENE.shape, False)
 
 
 def test_a_codec_that_takes_too_long_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,11 +15,15 @@ import pytest
 from PIL import Image
 
 from cxrdiag.data import decode
+from cxrdiag.data.audit.report import audit
+from cxrdiag.data.findings import ENCODING
 from cxrdiag.data.image import read_image
 from cxrdiag.data.kaggle import METADATA
 from cxrdiag.data.prepare import prepare
-from cxrdiag.data.store import open_store
+from cxrdiag.data.store import keep_findings, open_store
 from cxrdiag.errors import DataError
+from cxrdiag.inference.predictor import Predictor
+from cxrdiag.runs import SHIPPED_FOLDER
 
 HEADER = "X_ray_image_name,Label,Dataset_type,Label_1_Virus_category,Label_2_Virus_category"
 SIZE = 16
@@ -101,7 +105,7 @@ def test_records_say_what_each_file_is(source: Path, tmp_path: Path) -> None:
 
 
 def test_a_file_gives_predict_and_the_store_the_same_pixels(source: Path, tmp_path: Path) -> None:
-    """Over all modes and formats: the predictor reads a file with `read_image`."""
+    """Over all modes and formats."""
     gray, rgb = picture(100), picture(101, (40, 31, 3))
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -121,10 +125,12 @@ def test_a_file_gives_predict_and_the_store_the_same_pixels(source: Path, tmp_pa
     for name, image, options in odd:
         image.save(source / name, **options)
         add_row(source, name, "Normal", "TRAIN", "", "")
-    store, _ = prepare(source, tmp_path / "store", size=SIZE)
+    model = Predictor(SHIPPED_FOLDER)
+    store, _ = prepare(source, tmp_path / "store", size=model.classifier.info.image_size)
     assert len(store.records) == 40
     for name, pixels_SS in zip(store.records["name"], store.images_NSS, strict=True):
-        np.testing.assert_array_equal(pixels_SS, read_image(source / name, SIZE))
+        film = model._decode(name, (source / name).read_bytes(), drawn=False)
+        np.testing.assert_array_equal(pixels_SS, film.image_SS)
     sizes = {row["name"]: (row["width"], row["height"]) for row in rows(tmp_path / "store")}
     assert sizes["rgb.png"] == ("40", "31")  # upright: it lies in the file
     assert sizes["colour.JPG"] == ("300", "200")
@@ -152,6 +158,43 @@ def test_an_unchanged_source_is_not_prepared_again(source: Path, tmp_path: Path)
     assert not built
     assert len(store.records) == 30
     assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == before
+
+
+def test_a_film_that_is_replaced_while_others_are_decoded_is_seen_the_next_time(
+    source: Path, tmp_path: Path
+) -> None:
+    first = source / "IM-0000-0001.png"
+
+    def replace(done: int, total: int) -> None:
+        if done == total:  # of the same size
+            data = first.read_bytes()
+            first.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+
+    assert prepare(source, tmp_path / "store", size=SIZE, progress=replace)[1]
+    assert prepare(source, tmp_path / "store", size=SIZE)[1]
+    assert not prepare(source, tmp_path / "store", size=SIZE)[1]
+
+
+def test_a_shortcut_that_only_prepare_can_look_for_is_found_in_the_end(
+    source: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "store"
+    store, _ = prepare(source, out, size=SIZE, audited=False)
+    keep_findings(store, {**store.info["findings"], "audit": _audit_of(out)})
+    assert ENCODING not in _told_by(out)
+    assert prepare(source, out, size=SIZE)[1]
+    assert ENCODING in _told_by(out)
+    assert not prepare(source, out, size=SIZE)[1]
+
+
+def _audit_of(out: Path) -> dict[str, Any]:
+    store = open_store(out)
+    return audit(store.images_NSS, store.records, out)
+
+
+def _told_by(out: Path) -> list[str]:
+    told_by = open_store(out).info["findings"]["audit"]["shortcuts"]["told_by"]
+    return [told["name"] for told in told_by]
 
 
 def test_whatever_changes_the_store_builds_it_again(source: Path, tmp_path: Path) -> None:

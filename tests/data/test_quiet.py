@@ -28,9 +28,15 @@ def test_two_threads_are_inside_at_once_and_neither_is_heard(
 
 
 def test_what_was_there_comes_back_whatever_is_raised() -> None:
-    filters, level = list(warnings.filters), logging.root.manager.disable
+    filters, level = list(warnings.filters), logging.getLogger("PIL").level
     with pytest.raises(KeyError), quiet(), quiet():
         raise KeyError
-    assert (list(warnings.filters), logging.root.manager.disable) == (filters, level)
+    assert (list(warnings.filters), logging.getLogger("PIL").level) == (filters, level)
     with pytest.warns(UserWarning, match="heard"):
         warnings.warn("heard", UserWarning, stacklevel=1)
+
+
+def test_what_others_log_is_heard(caplog: pytest.LogCaptureFixture) -> None:
+    with quiet():
+        logging.getLogger("a.hospital").warning("the queue is full")
+    assert "the queue is full" in caplog.text

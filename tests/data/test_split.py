@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
-from cxrdiag.data.kaggle import Record, bare_person_number
+from cxrdiag.data.kaggle import NORMAL, PNEUMONIA, Record, bare_person_number
 from cxrdiag.data.split import Overlap, assign_splits, train_test_overlap
 from cxrdiag.errors import DataError
 
@@ -77,10 +77,16 @@ def test_a_sound_data_set_is_split_soundly(
         for key, split in zip(keys, splits, strict=True):
             found[key].add(split)
         assert all(len(where) == 1 for key, where in found.items() if key)
+    unknown = {digest for r, digest in zip(records, sha256, strict=True) if not r.patient}
+    is_tied = any(
+        r.patient and digest in unknown for r, digest in zip(records, sha256, strict=True)
+    )
     for r, split in zip(records, splits, strict=True):
         assert (split == "test") == (r.split == "test")
-        assert r.patient or split != "val"
-    assert "val" in splits
+        assert r.patient or split != "val" or is_tied  # then too few of a class may be left
+    for part in ("train", "val"):
+        labels = {r.label for r, split in zip(records, splits, strict=True) if split == part}
+        assert labels == {NORMAL, PNEUMONIA}
     assert assign_splits(records, sha256, seed) == splits
 
 
@@ -129,7 +135,7 @@ def test_where_most_patients_are_unknown_each_file_stands_for_itself() -> None:
 
 
 def test_a_small_published_val_joins_train_and_a_large_one_is_kept() -> None:
-    records = cohort(60) + [record(f"v{i}", f"V{i}", "val") for i in range(99)]
+    records = cohort(60) + [record(f"v{i}", f"V{i}", "val", KINDS[i % 3]) for i in range(99)]
     splits = assign_splits(records, own_bytes(records), 0)
     assert 15 <= splits.count("val") <= 30
     assert splits[120:] != ["val"] * 99
@@ -138,9 +144,31 @@ def test_a_small_published_val_joins_train_and_a_large_one_is_kept() -> None:
     assert assign_splits(records, own_bytes(records), 0) == published
 
 
+def test_a_published_val_of_one_class_is_refused() -> None:
+    records = cohort(60) + [record(f"v{i}", f"V{i}", "val") for i in range(100)]
+    with pytest.raises(DataError, match="val has images of Normal alone") as caught:
+        assign_splits(records, own_bytes(records), 0)
+    assert caught.value.code == "one_class"
+
+
+def test_where_all_of_a_class_are_of_unknown_patients_files_stand_for_themselves() -> None:
+    normal = [record(f"IM-{i:04}-0001.jpeg", f"IM-{i:04}") for i in range(60)]
+    records = normal + [record(f"covid{i}.png", kind=KINDS[1]) for i in range(50)]
+    splits = assign_splits(records, own_bytes(records), 0)
+    drawn = Counter(r.label for r, split in zip(records, splits, strict=True) if split == "val")
+    assert drawn == {NORMAL: 6, PNEUMONIA: 5}
+
+
+def test_validation_is_never_one_patient() -> None:
+    records = [record(f"{i}-{j}", f"P{i}", kind=KINDS[j % 2]) for i in range(10) for j in range(10)]
+    with pytest.raises(DataError, match="no tenth of the patients") as caught:
+        assign_splits(records, own_bytes(records), 0)
+    assert caught.value.code == "too_few_patients"
+
+
 @pytest.mark.parametrize("split", ["test", "val"])
 def test_a_patient_in_two_published_splits_is_refused(split: str) -> None:
-    records = cohort(60) + [record(f"x{i}", f"X{i}", split) for i in range(150)]
+    records = cohort(60) + [record(f"x{i}", f"X{i}", split, KINDS[i % 3]) for i in range(150)]
     records.append(record("again", "P7", split))
     with pytest.raises(DataError, match="'P7' in t") as caught:
         assign_splits(records, own_bytes(records), 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -96,6 +97,22 @@ def test_each_evaluation_on_test_is_counted(own_run: Path, small_store: Store) -
     counts.append(evaluate(own_run, small_store, "test", CPU)["test_evaluations"])
     assert counts == [1, 2, 3]
     assert _read_json(own_run / "metrics.json")["test_evaluations"] == 3
+    other = dataclasses.replace(small_store, info={**small_store.info, "fingerprint": "other"})
+    assert evaluate(own_run, other, "test", CPU)["test_evaluations"] == 1  # of films never seen
+    assert evaluate(own_run, small_store, "test", CPU)["test_evaluations"] == 4
+
+
+def test_looks_before_a_model_was_packaged_count_for_its_own_store_alone(
+    own_run: Path, small_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluate(own_run, small_store, "test", CPU)
+    (own_run / "test_evaluations.json").unlink()
+    monkeypatch.setattr("cxrdiag.runs.SHIPPED_FOLDER", own_run)
+    monkeypatch.chdir(own_run.parent)
+    other = dataclasses.replace(small_store, info={**small_store.info, "fingerprint": "other"})
+    assert evaluate(own_run, other, "test", CPU)["test_evaluations"] == 1
+    assert evaluate(own_run, small_store, "test", CPU)["test_evaluations"] == 2
+    assert not (own_run / "test_evaluations.json").exists()
 
 
 def test_two_evaluations_at_once_do_not_count_as_one(own_run: Path, small_store: Store) -> None:
@@ -108,8 +125,11 @@ def test_two_evaluations_at_once_do_not_count_as_one(own_run: Path, small_store:
 @pytest.mark.parametrize(
     "count",
     [
-        *("{", "3", "[" * 100_000, '{"count": Infinity}', '{"count": null}', '{"count": -5}'),
-        *('{"count": "3"}', '{"count": true}', '{"count": 2.7}'),
+        *("{", "3", "[" * 100_000, "{}", '{"looks": 3}', '{"looks": [3]}'),
+        *(
+            f'{{"looks": [{{"count": {count}}}]}}'
+            for count in ("Infinity", "null", "-5", '"3"', "true", "2.7")
+        ),
     ],
 )
 def test_a_count_that_is_damaged_is_one_clear_error(
@@ -182,7 +202,12 @@ def test_at_another_operating_point(own_run: Path, small_store: Store) -> None:
     assert f"{name}, used here" in (own_run / "report.html").read_text(encoding="utf-8")
     with pytest.raises(UsageError, match="no operating point 'half'"):
         evaluate(own_run, small_store, "test", CPU, operating_point="half")
-    assert _read_json(own_run / "test_evaluations.json") == {"count": 1}
+    (look,) = _read_json(own_run / "test_evaluations.json")["looks"]
+    assert look["count"] == 1
+    model = _read_json(own_run / "model.json")
+    (own_run / "model.json").unlink()  # it is a link
+    (own_run / "model.json").write_text(json.dumps({**model, "temperature": 2.5}))
+    assert not is_evaluated(own_run, small_store, "test", name)  # of the same weights, but refitted
 
 
 def test_shortcuts_are_fitted_to_train_and_asked_about_test(

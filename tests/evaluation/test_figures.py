@@ -33,7 +33,7 @@ def _pixels(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
         return np.asarray(image.convert("RGB"))
 
 
-GOOD = _predictions([0.9, 0.8, 0.7, 0.4], [0.1, 0.2, 0.3, 0.6])
+GOOD = _predictions([0.9, 0.8, 0.75, 0.7, 0.4], [0.1, 0.15, 0.2, 0.3, 0.6])
 
 
 def test_the_roc_curve_is_scikit_learns_and_has_the_operating_point() -> None:
@@ -43,11 +43,11 @@ def test_the_roc_curve_is_scikit_learns_and_has_the_operating_point() -> None:
     fpr, tpr, _ = roc_curve(GOOD["label"] == "Pneumonia", GOOD["probability"])
     np.testing.assert_array_equal(curve.get_xydata(), np.c_[fpr, tpr])
     np.testing.assert_array_equal(chance.get_xydata(), [[0, 0], [1, 1]])
-    # Of four films with pneumonia one lies below 0.65, of the normal ones none above.
-    np.testing.assert_array_equal(point.get_xydata(), [[0, 0.75]])
+    # Of five films with pneumonia one lies below 0.65, of the normal ones none above.
+    np.testing.assert_array_equal(point.get_xydata(), [[0, 0.8]])
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("1 - specificity", "sensitivity")
     low, high = metrics["auroc_ci95"]
-    area = f"AUROC {15 / 16:.3f} (95 % CI {low:.3f} to {high:.3f})"  # 0.4 is below 0.6
+    area = f"AUROC {24 / 25:.3f} (95 % CI {low:.3f} to {high:.3f})"  # 0.4 is below 0.6
     legend = axes.get_legend()
     assert legend is not None
     told = [text.get_text() for text in legend.get_texts()]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from cxrdiag.evaluation.intervals import bootstrapped, predictive_value
+from cxrdiag.evaluation.scores import auroc
 
 
 def _ppv(prevalence: float, sensitivity: float, false_alarms: float) -> float:
@@ -54,6 +56,33 @@ def test_nothing_is_said_of_what_is_not_there() -> None:
     assert predictive_value("ppv", 0.1, (0, 9), (0, 9)) == nothing
     assert predictive_value("ppv", 0.1, (0, 0), (4, 9)) == nothing
     assert predictive_value("ppv", 0.1, (5, 9), (0, 0)) == nothing
+
+
+def test_of_very_few_patients_there_is_no_interval() -> None:
+    """However many films they have: each draw would hold much the same ones."""
+    rng = np.random.default_rng(0)
+    truth = np.repeat([True, False], [40, 200])
+    said, patients = rng.random(240), np.r_[np.arange(40) % 4, np.arange(4, 204)]
+    for few in (truth, ~truth):
+        found = bootstrapped("auroc", auroc, few, said, patients)
+        assert (found["auroc"] is None, found["auroc_ci95"]) == (False, None)
+    patients[:40] = np.arange(40) % 5 + 1000
+    low, high = bootstrapped("auroc", auroc, truth, said, pd.factorize(patients)[0])["auroc_ci95"]
+    assert low < high
+
+
+def test_the_interval_of_a_share_stays_within_0_and_1() -> None:
+    """An ECE near 1, as of labels that were exchanged, mirrored beyond it."""
+    truth = np.arange(20) < 10
+    said = np.where(truth, 0.01, 0.99)
+    said[[0, 10]] = 0.5
+
+    def error(truth: np.ndarray, said: np.ndarray, weights: np.ndarray) -> float:
+        return float(np.average(np.abs(truth - said), weights=weights))
+
+    found = bootstrapped("ece", error, truth, said, np.arange(20), mirrored=True)
+    low, high = found["ece_ci95"]
+    assert 0 <= low < found["ece"] < high <= 1
 
 
 def test_a_score_that_no_draw_changes_has_no_interval() -> None:

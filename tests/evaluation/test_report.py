@@ -155,9 +155,9 @@ def test_the_films_are_those_that_were_called_wrongly(
     assert shown[: len(missed) + len(alarms)] == [*missed, *alarms]
     assert len(missed) + len(alarms) > 0
     hardly = shown[len(missed) + len(alarms) :]
-    assert len(hardly) == 8
-    right = set(predictions.loc[called == sick, "name"])
-    assert right >= set(hardly)
+    logits = np.log(p / (1 - p)) - np.log(metrics["threshold"] / (1 - metrics["threshold"]))
+    right = logits[list(predictions.loc[called == sick, "name"])].abs()
+    assert hardly == list(right.nsmallest(8).index)
 
 
 def test_a_name_cannot_break_the_page(
@@ -192,7 +192,14 @@ def test_one_class_and_a_store_without_training_films(
     assert metrics["auroc"] is None
     page = Page((own_run / "report.html").read_text(encoding="utf-8"))
     assert "One class only" in page.words
+    assert "(-)" not in page.words
     assert "Not measured: the lungs were not found" in page.words
+
+
+def test_of_films_that_chose_the_model_it_says_so(own_run: Path, small_store: Store) -> None:
+    evaluate(own_run, small_store, "val", CPU)
+    page = Page((own_run / "report-val.html").read_text(encoding="utf-8"))
+    assert "thresholds were chosen by these films: expect less of others." in page.words
 
 
 @pytest.mark.parametrize(

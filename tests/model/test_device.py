@@ -30,9 +30,26 @@ def test_every_device_is_given_or_refused_with_a_way_out() -> None:
             assert e.value.exit_code == 2
 
 
-def test_auto_is_a_gpu_only_where_there_is_one() -> None:
-    has_gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
-    assert (choose_device().type == "cpu") == (not has_gpu)
+@pytest.mark.parametrize("has_cuda", [False, True])
+@pytest.mark.parametrize("has_metal", [False, True])
+def test_auto_is_cuda_where_there_is_one_and_never_metal(
+    monkeypatch: pytest.MonkeyPatch, has_cuda: bool, has_metal: bool
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: has_cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: has_metal)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    assert choose_device().type == ("cuda" if has_cuda else "cpu")
+    assert torch.backends.cudnn.allow_tf32 is not has_cuda  # float32 is to be computed as such
+
+
+@pytest.mark.parametrize("key", ["avx512_bf16", "amx_bf16", "avx2"])
+def test_bfloat16_is_fast_where_the_processor_says_so(
+    monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    if torch.cpu.get_capabilities().get("architecture") == "x86_64":
+        assert key in torch.cpu.get_capabilities()  # torch calls it so
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {key: True})
+    assert has_fast_bf16(CPU) is (key != "avx2")
 
 
 def test_an_unknown_device_names_the_known_ones() -> None:

@@ -16,6 +16,7 @@ from cxrdiag.model.detector import Detector
 from cxrdiag.model.device import to_device
 from cxrdiag.model.info import DEFAULT_POINT, UNCERTAIN, ModelInfo, OperatingPoint
 from cxrdiag.model.resnet import ResNet
+from cxrdiag.training.gradients import Gradients
 from cxrdiag.training.history import Epoch, write_history
 from cxrdiag.training.optimisation import build_optimizer
 from cxrdiag.training.recipe import load_recipe
@@ -124,7 +125,7 @@ def _fresh() -> State:
     torch.manual_seed(0)
     network = to_device(ResNet(RECIPE.model.arch, width=RECIPE.model.width), CPU)
     optimizer = build_optimizer(network, RECIPE.training)
-    return State(network, copy.deepcopy(network), optimizer)
+    return State(network, copy.deepcopy(network), optimizer, Gradients(), 0.5, 0.25)
 
 
 def _step(state: State) -> None:

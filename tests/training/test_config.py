@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from cxrdiag.data.augment import AugmentConfig
 from cxrdiag.errors import UsageError
-from cxrdiag.training.config import DataConfig, ModelConfig, Recipe, TrainingConfig
+from cxrdiag.training.config import RANGES, DataConfig, ModelConfig, Recipe, TrainingConfig
 from cxrdiag.training.recipe import RECIPES, dump_recipe, load_recipe
 
 
@@ -261,6 +262,21 @@ def test_an_unknown_recipe_names_the_shipped_ones(tmp_path: Path) -> None:
         error = _refused(name)
         assert error.code == "unknown_recipe"
         assert "default, best, finetune, original, smoke" in error.hint
+
+
+def test_every_number_has_a_range_and_may_not_be_nan() -> None:
+    recipe = load_recipe("default")
+    for section in ("data", "augment", "model", "training"):
+        for field in dataclasses.fields(getattr(recipe, section)):
+            value = getattr(getattr(recipe, section), field.name)
+            where = f"{section}.{field.name}"
+            first = value[0] if isinstance(value, tuple) else value
+            if isinstance(first, bool) or not isinstance(first, int | float):
+                continue
+            wrong = "[.nan, .nan]" if isinstance(value, tuple) else ".nan"
+            with pytest.raises(UsageError, match=re.escape(where)):
+                load_recipe("default", [f"{where}={wrong}"])
+            assert where in RANGES
 
 
 def test_best_is_default_for_more_epochs() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from cxrdiag.training.gradients import Gradients
 from cxrdiag.training.history import Epoch
 from cxrdiag.training.optimisation import class_weights, loss_function
 from cxrdiag.training.reporter import Reporter, Step, Stop
+from cxrdiag.training.start import Start
 from cxrdiag.training.trainer import fit
 
 CPU = torch.device("cpu")
@@ -157,6 +159,71 @@ def test_it_goes_on_to_the_bit(
     assert rows == expected_rows
 
 
+def test_in_parts_it_goes_on_to_the_bit_where_there_is_more_memory_by_then(
+    store: Store, tmp_path: Path
+) -> None:
+    """Batch norm goes by the images of a part: whole batches would end in other weights."""
+    plain = ResNet.forward
+
+    def forward(self: ResNet, x: torch.Tensor) -> torch.Tensor:
+        if self.training and len(x) > 10:
+            raise torch.OutOfMemoryError("no room")
+        return plain(self, x)
+
+    recipe, whole, run = _recipe(True), tmp_path / "whole", tmp_path / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ResNet, "forward", forward)
+        fit(recipe, store, whole, device=CPU)
+        stopped = _Listener(run, "mid-epoch")
+        with pytest.raises(Stop):
+            fit(recipe, store, run, device=CPU, reporter=stopped.reporter())
+    fit(recipe, store, run, device=CPU, resume=True)
+    assert _digest(run / "model.safetensors") == _digest(whole / "model.safetensors")
+
+
+def test_what_it_started_from_is_not_wanted_again(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A download may be gone, and another model in the package by then."""
+    start = Start(dict(ResNet("resnet18", width=8).state_dict()), 0.3, 0.4)
+    monkeypatch.setattr("cxrdiag.training.trainer.load_start", lambda recipe, pause: start)
+    stopped = _Listener(tmp_path, "first step")
+    with pytest.raises(Stop):
+        fit(_recipe(True), store, tmp_path, device=CPU, reporter=stopped.reporter())
+    monkeypatch.setattr("cxrdiag.training.trainer.load_start", lambda recipe, pause: 1 / 0)
+    classifier = fit(_recipe(True), store, tmp_path, device=CPU, resume=True)
+    assert (classifier.info.mean, classifier.info.std) == (0.3, 0.4)
+
+
+def test_another_environment_is_told(store: Store, tmp_path: Path) -> None:
+    stopped = _Listener(tmp_path, "first step")
+    with pytest.raises(Stop):
+        fit(_recipe(True), store, tmp_path, device=CPU, reporter=stopped.reporter())
+    path, notes = tmp_path / "environment.json", list[str]()
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps({**document, "threads": 64, "precision": "fp64"}))
+    fit(
+        _recipe(True),
+        store,
+        tmp_path,
+        device=CPU,
+        resume=True,
+        reporter=Reporter(note=notes.append),
+    )
+    (note,) = (note for note in notes if "environment" in note)
+    assert "precision fp32, before fp64" in note
+    assert f"threads {document['threads']}, before 64" in note
+    assert "torch" not in note
+
+
+def test_of_few_validation_films_it_says_so(store: Store, tmp_path: Path) -> None:
+    notes: list[str] = []
+    val = store.targets(store.rows("val"))
+    fit(_recipe(True), store, tmp_path, device=CPU, reporter=Reporter(note=notes.append))
+    (note,) = notes
+    assert f"{(val == 0).sum()} Normal and {(val == 1).sum()} Pneumonia" in note
+
+
 def test_a_folder_belongs_to_one_training(store: Store, tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
@@ -245,6 +312,16 @@ def test_no_part_is_of_one_image_whatever_was_needed_before() -> None:
         x, targets = torch.randn(n, 1, 4, 4), torch.zeros(n)
         gradients.compute(network, network, lambda a, b: a.sum(), x, targets)
     assert network.sizes == [12, 6, *[3, 3, 3, 3], *[3, 3, 3, 2], *[3, 2, 2], 1]
+
+
+@pytest.mark.parametrize("n", range(2, 70))
+def test_a_batch_of_any_size_goes_through_where_three_images_do(n: int) -> None:
+    network, gradients = _Small(), Gradients()
+    x, targets = torch.randn(n, 1, 4, 4), torch.zeros(n)
+    gradients.compute(network, network, lambda a, b: a.sum(), x, targets)
+    through = [size for size in network.sizes if size <= 3]
+    assert sum(through) == n
+    assert min(through) >= 2
 
 
 @pytest.mark.parametrize(

@@ -34,8 +34,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     help=(
         "From a folder of chest X-rays to a pneumonia classifier.\n\n"
-        "prepare, train, eval and predict work one after the other; prepare wants "
-        "--kaggle-dir or --download. "
+        "Run prepare, train, eval and predict in this order; prepare needs --kaggle-dir or "
+        "--download. Without training, predict uses the model in the package. "
         "For research and education. Not a medical device, not for diagnosis."
     ),
 )

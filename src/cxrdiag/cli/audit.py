@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 AuditedRun = Annotated[
     Path | None,
     typer.Option(
-        "--run", help="A run folder, or 'shipped', to hold against the shortcuts.", readable=False
+        "--run", help="A run folder, or 'shipped', to compare with the shortcuts.", readable=False
     ),
 ]
 
@@ -23,9 +23,9 @@ AuditedRun = Annotated[
 def audit(data: Data = STORE, run: AuditedRun = None, json: Json = False) -> None:
     """Show what may mislead a network: shortcuts, near-duplicates.
 
-    `prepare` has sought them; of a store that was prepared with --no-audit they are sought now,
-    but for how the files were stored. With --run a network is held against the shortcuts: its own
-    AUROC on the validation films.
+    `prepare` has already looked for them; in a store prepared with --no-audit they are looked for
+    now, except for how the files were stored. With --run, a network's own AUROC on the validation
+    films is shown beside those of the shortcuts.
     """
     from cxrdiag.cli.console import print_json
     from cxrdiag.data.audit.report import audit as look
@@ -51,10 +51,11 @@ def _auroc_on_validation(run: Path, store: Store) -> dict[str, Any]:
     import pandas as pd
 
     from cxrdiag import runs
-    from cxrdiag.cli.console import warn_of_another_store
+    from cxrdiag.cli.console import warn
     from cxrdiag.data.batches import Split
     from cxrdiag.data.store import check_image_size
     from cxrdiag.evaluation.metrics import auroc_metrics
+    from cxrdiag.evaluation.words import OTHER_STORE
     from cxrdiag.model.answers import check_finite
     from cxrdiag.model.checkpoint import load_model
     from cxrdiag.model.device import choose_device
@@ -63,7 +64,7 @@ def _auroc_on_validation(run: Path, store: Store) -> dict[str, Any]:
     classifier = load_model(runs.find_model(run), device)
     check_image_size(store, classifier.info.image_size)
     if classifier.info.data_fingerprint != store.fingerprint:
-        warn_of_another_store()
+        warn(OTHER_STORE)
     val = Split(store, "val", device)
     films = pd.DataFrame(store.records.iloc[val.rows_N])
     logits_N = classifier.split_logits(val)
@@ -105,7 +106,8 @@ def show_audit(
     from cxrdiag.cli.console import out as console
     from cxrdiag.cli.console import table
     from cxrdiag.data.audit.near_duplicates import BITS
-    from cxrdiag.data.audit.shortcuts import ENCODING, WARN_FROM
+    from cxrdiag.data.audit.shortcuts import WARN_FROM
+    from cxrdiag.data.findings import ENCODING
     from cxrdiag.data.store import NEAR_SHEET, ODD_SHEET
     from cxrdiag.evaluation.words import in_words
 
@@ -134,9 +136,9 @@ def show_audit(
         rate = near["strangers_near"] / near["strangers"]
         console.print(
             f"nearly identical: {near['max_distance']} or fewer of a hash's {BITS} bits differ, as "
-            f"they do for {rate:.2g} of the {near['strangers']:,} pairs of different patients; for "
-            f"half of them {near['strangers_median']} or more differ, for half of the pairs "
-            f"of one patient in {near['own_median']} or more",
+            f"in a share of {rate:.2g} of the {near['strangers']:,} pairs of different patients; "
+            f"half of those pairs differ in {near['strangers_median']} bits or more, half of the "
+            f"pairs of one patient in {near['own_median']} or more",
             soft_wrap=True,
         )
     for name, n in (

@@ -4,33 +4,32 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from cxrdiag.cli.options import Json
 from cxrdiag.errors import ModelError, UsageError
 
-if TYPE_CHECKING:
-    from cxrdiag.evaluation.published import Published
-
 
 def compare(
     first: Annotated[Path, typer.Argument(help="A run folder, or 'shipped'.", readable=False)],
-    second: Annotated[Path, typer.Argument(help="Another.", readable=False)],
+    second: Annotated[
+        Path, typer.Argument(help="Another run folder, or 'shipped'.", readable=False)
+    ],
     split: Annotated[str, typer.Option(help="test, val or train.")] = "test",
     json: Json = False,
 ) -> None:
-    """Say whether one of two runs is better, or whether it is chance.
+    """Tell whether one of two runs is better or it may be chance.
 
-    Reads what eval wrote of both; no image is looked at again.
+    Reads what eval wrote for both; no image is read again.
     """
     from cxrdiag import runs
     from cxrdiag.cli.console import out, print_json, table, with_interval
     from cxrdiag.evaluation.compare import METRICS
     from cxrdiag.evaluation.compare import compare as compare_runs
     from cxrdiag.evaluation.published import OFFICIAL, PUBLISHED
-    from cxrdiag.evaluation.words import NAMES
+    from cxrdiag.evaluation.words import NAMES, share
 
     models = [runs.find_model(run) for run in (first, second)]
     for model in models:
@@ -59,21 +58,24 @@ def compare(
     out.print(table(title, ["", "first", "second", "difference"], rows))
     out.print(
         f"{found['only_first_right']} images are called rightly by the first alone, "
-        f"{found['only_second_right']} by the second alone; two equal models would differ so, or "
-        f"more, with a probability of {_p(found['mcnemar_p'])} (McNemar)",
+        f"{found['only_second_right']} by the second alone; two equally good models would differ "
+        f"as much, or more, with a probability of {_p(found['mcnemar_p'])} (McNemar)",
         soft_wrap=True,
     )
     points = found["operating_points"]
     if len(set(points)) > 1:
         out.print(
-            f"their operating points differ, {points[0]} and {points[1]}: but for the AUROC, this "
-            "compares thresholds too",
+            f"their operating points differ, {points[0]} and {points[1]}: apart from the AUROC, "
+            "this compares thresholds too",
             soft_wrap=True,
         )
     if is_official:
-        shown = [[f"{p.who}, {p.where}", p.split, *map(_shown, _numbers(p))] for p in PUBLISHED]
+        shown = [
+            [f"{p.who}, {p.where}", p.split, *(share(getattr(p, name)) for name in _ORDER)]
+            for p in PUBLISHED
+        ]
         for name, which in ((str(a), "first"), (str(b), "second")):
-            shown.append([name, "its 624 films", *(_shown(found[m][which]) for m in _ORDER)])
+            shown.append([name, "these 624 films", *(share(found[m][which]) for m in _ORDER)])
         columns = ["", "tested on", "accuracy", "AUROC", "sens.", "spec."]
         out.print(table("As others report it for the same data", columns, shown))
 
@@ -87,11 +89,3 @@ def _ends(interval: list[float] | None) -> str:
 
 def _p(value: float) -> str:
     return "less than 0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def _numbers(published: Published) -> list[float | None]:
-    return [getattr(published, name) for name in _ORDER]
-
-
-def _shown(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"

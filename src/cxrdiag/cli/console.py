@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -24,6 +25,9 @@ from rich.table import Table
 from cxrdiag.errors import plain
 from cxrdiag.evaluation.words import interval, share
 
+_WIDEST = 1000
+"""Columns that a table may take where there is no screen."""
+
 
 class _Plain(Console):
     """Text is printed as it stands: a file may be called [red]x or :lung:. It steers nothing."""
@@ -32,7 +36,17 @@ class _Plain(Console):
         super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
 
     def print(self, *objects: Any, **options: Any) -> None:
+        has_width = self.is_terminal or "COLUMNS" in os.environ
+        if not has_width and any(isinstance(x, Table) for x in objects):
+            self.width = _WIDEST  # in a file, or another program, no column is to be cut off
         super().print(*(plain(x) if isinstance(x, str) else x for x in objects), **options)
+        self._width = None
+
+    def on_broken_pipe(self) -> None:
+        """Go on in silence where nobody reads messages any more: a training may take hours."""
+        if not self.stderr:
+            super().on_broken_pipe()
+        self.quiet = True
 
 
 out = _Plain(stderr=False)
@@ -77,13 +91,9 @@ def progress_bar(quiet: bool) -> Progress:
     )
 
 
-def warn_of_another_store() -> None:
-    """Say that a model is held against a store that is not the one it was trained on."""
-    err.print(
-        "warning: this is not the store that the model was trained on; whether its films were "
-        "among those of training is not known, and if they were, this says nothing",
-        soft_wrap=True,
-    )
+def warn(message: str) -> None:
+    """Print a warning to standard error."""
+    err.print(f"warning: {message}", soft_wrap=True)
 
 
 def with_interval(metrics: dict[str, Any], name: str) -> tuple[str, str]:

@@ -36,7 +36,7 @@ def demo(
     out: Out = Path("demo"),
     device: Device = "auto",
     seed: Annotated[
-        int, typer.Option(min=0, max=2**32 - 1, help="Of the phantoms and the training.")
+        int, typer.Option(min=0, max=2**32 - 1, help="Seed of the phantoms and the training.")
     ] = 0,
     json: Json = False,
 ) -> None:

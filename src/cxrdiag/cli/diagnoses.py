@@ -13,12 +13,13 @@ from rich.panel import Panel
 from cxrdiag import __version__
 from cxrdiag.cli.console import err, out, print_json, table
 from cxrdiag.errors import CxrdiagError, as_document, plain, printable
+from cxrdiag.evaluation.words import share
 from cxrdiag.inference.abstain import LIKE
 from cxrdiag.inference.diagnosis import Diagnosis, Failure, in_words
 from cxrdiag.model.info import NOTICE
 from cxrdiag.model.probability import at_prevalence
 
-_OF_FILMS = "on the shifted validation films that chose it; on others they differ"
+_OF_FILMS = "on the shifted validation films it was chosen on; elsewhere they differ"
 _KINDS = ("Pneumonia", "Normal", "uncertain", "without an answer")
 _RARE = 0.05
 """A prevalence of pneumonia as outside a hospital's ward: what a probability comes to there."""
@@ -52,7 +53,7 @@ def print_people(diagnoses: Sequence[Diagnosis], failures: Sequence[Failure], mo
             [
                 printable(d.file),
                 in_words(d) + " (!)" * bool(d.warning),
-                "-" if d.probability is None else f"{d.probability:.3f}",
+                share(d.probability),
             ]
             for d in diagnoses
         ]
@@ -66,6 +67,9 @@ def print_people(diagnoses: Sequence[Diagnosis], failures: Sequence[Failure], mo
             + (f": {rates} {_OF_FILMS}" if rates else ""),
             soft_wrap=True,
         )
+        if any(d.heatmap for d in diagnoses):
+            folder = Path(next(d.heatmap for d in diagnoses if d.heatmap)).parent
+            out.print(f"activation maps in {printable(str(folder))}", soft_wrap=True)
         for d in diagnoses:
             if d.reason:
                 out.print(f"{printable(d.file)}: {d.reason}", soft_wrap=True)
@@ -97,19 +101,18 @@ def _card(diagnosis: Diagnosis, model: str) -> str:
     elif diagnosis.warning:
         lines.append(f"warning: {diagnosis.warning}")
     if diagnosis.probability is None:
-        lines.append("--force answers all the same")
+        lines.append("use --force to get an answer anyway")
     else:
         p, prevalence = diagnosis.probability, diagnosis.prevalence
         lines += [
-            f"probability {p:.3f} where {prevalence:.0%} of films show pneumonia, "
-            f"{at_prevalence(p, prevalence, _RARE):.3f} where {_RARE:.0%} do",
-            _limits(diagnosis),
+            f"probability {share(p)} where {prevalence:.0%} of films show pneumonia, "
+            f"{share(at_prevalence(p, prevalence, _RARE))} where {_RARE:.0%} do",
         ]
         if diagnosis.forced:
             lines += ["it was not taken for a frontal chest X-ray:"]
             lines += ["  how often such an answer is right is not known"]
         else:
-            lines.append(f"operating point {diagnosis.operating_point}:")
+            lines += [_limits(diagnosis), f"operating point {diagnosis.operating_point}:"]
             lines += [f"  {_rates(diagnosis)}", f"  {_OF_FILMS}"]
         if not (diagnosis.reason or diagnosis.warning):
             lines.append(LIKE)

@@ -18,11 +18,11 @@ def evaluate(
     ] = None,
     run: Run = None,
     runs_: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
             "--runs",
             metavar="RUN",
-            help="Several runs, as of several seeds: --runs A B C.",
+            help="Several runs, for example of several seeds: --runs A B C.",
             readable=False,
         ),
     ] = None,
@@ -34,24 +34,29 @@ def evaluate(
 ) -> None:
     """Evaluate a run, at the threshold chosen on validation.
 
-    Each evaluation on test is counted in the run's test_evaluations.json. What is written for the
-    shipped model (--run shipped) goes to runs/shipped. Of several runs (--runs A B C) mean and
-    deviation are shown; one that was evaluated on this store already, at the same operating point,
-    is not evaluated again.
+    Each evaluation on test is counted in the run's test_evaluations.json. Results of the shipped
+    model (--run shipped) go to runs/shipped. With --runs A B C, the mean and standard deviation of
+    several runs are shown; a run already evaluated on this store at the same operating point is not
+    evaluated again.
     """
     from cxrdiag import runs
-    from cxrdiag.cli.console import print_json, warn_of_another_store
-    from cxrdiag.cli.metrics import show_metrics
+    from cxrdiag.cli.console import print_json
+    from cxrdiag.cli.metrics import show_metrics, warn_of_films
     from cxrdiag.data.store import open_store
     from cxrdiag.evaluation.evaluate import evaluate as evaluate_run
     from cxrdiag.model.device import choose_device
 
-    if more and runs_ is None:
-        raise UsageError(f"what is {more[0]}?", hint="--run RUN, or --runs A B C", code="no_option")
-    if runs_ is not None:
+    if more and not runs_:
+        raise UsageError(
+            f"unexpected argument {str(more[0])!r}",
+            hint="--run RUN, or --runs A B C",
+            code="no_option",
+        )
+    if runs_:
         if run is not None:
-            raise UsageError("--run and --runs", hint="one of them", code="two_options")
-        names = [runs_, *(more or [])]
+            hint = "give one of them"
+            raise UsageError("--run and --runs exclude each other", hint=hint, code="two_options")
+        names = [*runs_, *(more or [])]
         _evaluate_several(names, data, split, operating_point, device, json)
         return
     model = runs.find_model(run or runs.newest_run())
@@ -61,9 +66,8 @@ def evaluate(
     if json:
         print_json({"run": str(out), **metrics})
         return
-    if not metrics["trained_on_this_store"]:
-        warn_of_another_store()
     show_metrics(out, metrics)
+    warn_of_films(metrics)
 
 
 _SHORT = {"sensitivity": "sens.", "specificity": "spec.", "brier": "Brier"}
@@ -74,7 +78,8 @@ def _evaluate_several(
     names: list[Path], data: Path, split: str, operating_point: str, device: str, json: bool
 ) -> None:
     from cxrdiag import runs
-    from cxrdiag.cli.console import err, out, print_json, table, warn_of_another_store
+    from cxrdiag.cli.console import err, out, print_json, table
+    from cxrdiag.cli.metrics import warn_of_films
     from cxrdiag.data.store import check_image_size, open_store
     from cxrdiag.evaluation.evaluate import evaluate as evaluate_run
     from cxrdiag.evaluation.evaluate import is_evaluated
@@ -92,9 +97,7 @@ def _evaluate_several(
         check_image_size(store, load_model(model, where).at(operating_point).info.image_size)
     for model in pending:
         err.print(f"evaluating {runs.model_name(model)}", soft_wrap=True)
-        metrics = evaluate_run(model, store, split, where, operating_point)
-        if not metrics["trained_on_this_store"]:
-            warn_of_another_store()
+        warn_of_films(evaluate_run(model, store, split, where, operating_point))
     found = summarise(folders, split)
     if json:
         print_json(found)

@@ -28,7 +28,7 @@ def export(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Where to.",
+            help="The file to write.",
             readable=False,
             show_default="[int8-]model.onnx in the run, or here for the shipped model",
         ),
@@ -37,27 +37,27 @@ def export(
         bool,
         typer.Option(
             "--int8",
-            help="In 8 bits and without maps: half the size. Takes a prepared store.",
+            help="Write 8 bits and no maps: half the size. Needs a prepared store.",
         ),
     ] = False,
     data: Annotated[
         Path | None,
         typer.Option(
-            help="The prepared store that --int8 takes.", show_default=str(STORE), readable=False
+            help="The prepared store for --int8.", show_default=str(STORE), readable=False
         ),
     ] = None,
     json: Json = False,
 ) -> None:
     """Write a model as one ONNX file.
 
-    It holds the maps, the detector and what model.json says; it takes squares of gray pixels, and
-    whether maps are wanted. `predict` does not read the file. With --int8 the file has no maps and
-    no such input; it is fitted to training films of the store, and its answers on the validation
-    films are shown beside those in 32 bits.
+    The file holds the network, the maps, the detector and the content of model.json. Its inputs are
+    squares of gray pixels, and whether maps are wanted. `predict` does not read the file. With
+    --int8 it has neither maps nor that second input; it is fitted to training films of the store,
+    and its answers on the validation films are shown beside those in 32 bits.
     """
     from cxrdiag import runs
-    from cxrdiag.cli.console import err, print_json, table
     from cxrdiag.cli.console import out as console
+    from cxrdiag.cli.console import print_json, table, warn
     from cxrdiag.files import refuse_place, write_file
     from cxrdiag.model.graph import build_graph
     from cxrdiag.model.weights import read_weights
@@ -74,6 +74,7 @@ def export(
     )
     refuse_place(path)
     refuse_to_overwrite("--out", path, ".onnx")
+    _refuse_graph_of_others(path)
     info, weights = read_weights(folder)
     graph, change = build_graph(weights, info, maps=not int8), None
     if int8:
@@ -81,10 +82,9 @@ def export(
     content = graph.SerializeToString()
     write_file(path, lambda temporary: temporary.write_bytes(content))
     if change is not None and change.loses:
-        err.print(
-            f"warning: in 8 bits accuracy or AUROC fell, or refusals rose, by more than 0.003: "
-            f"{path} is written, but a file without --int8 is the safer one",
-            soft_wrap=True,
+        warn(
+            f"in 8 bits accuracy or AUROC fell, or refusals rose, by more than 0.003: {path} is "
+            "written, but a file without --int8 is the safer one"
         )
     tensors = _tensors(graph)
     if json:
@@ -108,6 +108,22 @@ def export(
     console.print(info.notice, style="dim")
 
 
+def _refuse_graph_of_others(path: Path) -> None:
+    """Raise UsageError where a graph that another program made would be replaced."""
+    from cxrdiag.model.nodes import PRODUCER
+
+    if path.is_file():
+        with path.open("rb") as file:
+            is_ours = PRODUCER.encode() in file.read(32)  # a graph says first who made it
+        if not is_ours:
+            raise UsageError(
+                "another program's graph is there already",
+                path=path,
+                hint="name another file: --out FILE.onnx",
+                code="overwrite",
+            )
+
+
 def _tensors(graph: ModelProto) -> list[dict[str, Any]]:
     """Its inputs and outputs: name, kind, type, and shape with names for what varies."""
     from onnx import TensorProto
@@ -127,13 +143,14 @@ def _tensors(graph: ModelProto) -> list[dict[str, Any]]:
 def _in_8_bits(
     graph: ModelProto, info: ModelInfo, data: Path, *, quiet: bool
 ) -> tuple[ModelProto, Change]:
-    from cxrdiag.cli.console import err, warn_of_another_store
+    from cxrdiag.cli.console import err, warn
     from cxrdiag.data.store import open_store
+    from cxrdiag.evaluation.words import OTHER_STORE
     from cxrdiag.inference.quantise import compare, quantise
 
     store = open_store(data)
     if info.data_fingerprint != store.fingerprint:
-        warn_of_another_store()
+        warn(OTHER_STORE)
     store.rows("val")  # first, because the rest takes a while
     if not quiet:
         err.print("fitting to training films, then asking about validation films", style="dim")

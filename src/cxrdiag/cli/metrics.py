@@ -7,9 +7,9 @@ from typing import Any
 
 from rich.table import Table
 
-from cxrdiag.cli.console import out, table, with_interval
+from cxrdiag.cli.console import out, table, warn, with_interval
 from cxrdiag.evaluation.metrics import PREVALENCES
-from cxrdiag.evaluation.words import NAMES, in_words
+from cxrdiag.evaluation.words import NAMES, caution, in_words
 from cxrdiag.runs import of_split
 
 _FILES = ("metrics.json", "predictions.csv", "confusion.png", "roc.png", "report.html")
@@ -17,7 +17,7 @@ _FILES = ("metrics.json", "predictions.csv", "confusion.png", "roc.png", "report
 
 def show_metrics(run: Path, metrics: dict[str, Any]) -> None:
     """Print what `evaluate` returned of the model of `run`, and where its files are."""
-    out.print(_overall(run.name, metrics))
+    out.print(_overall(run.resolve().name, metrics))
     out.print(_predictive_values(metrics))
     out.print(_operating_points(metrics))
     out.print(_certainty(metrics), soft_wrap=True)
@@ -27,7 +27,17 @@ def show_metrics(run: Path, metrics: dict[str, Any]) -> None:
     there = [name for name in named if (run / name).exists()]
     out.print(f"{run}: {', '.join(there)}", soft_wrap=True)
     if (count := metrics.get("test_evaluations", 1)) > 1:
-        out.print(f"evaluated on test {count} times; choose nothing by it")
+        out.print(
+            f"this model was evaluated on this test split {count} times: choose no model, "
+            "threshold or setting by these numbers",
+            soft_wrap=True,
+        )
+
+
+def warn_of_films(metrics: dict[str, Any]) -> None:
+    """Say where the scores may promise too much (`caution`)."""
+    if (why := caution(metrics)) is not None:
+        warn(why)
 
 
 def _overall(name: str, metrics: dict[str, Any]) -> Table:
@@ -80,21 +90,22 @@ def _operating_points(metrics: dict[str, Any]) -> Table:
 def _certainty(metrics: dict[str, Any]) -> str:
     n_uncertain = metrics["uncertain_n"]
     right = [
-        f"of the {n} {kind} answers {in_words(metrics, f'accuracy_if_{kind}')} are right"
+        f"{in_words(metrics, f'accuracy_if_{kind}')} of the {n} {kind} answers"
         for kind, n in (("certain", metrics["n"] - n_uncertain), ("uncertain", n_uncertain))
         if n
     ]
-    lines = ["; ".join(right)]
+    lines = [f"right are {', '.join(right)}"]
     if metrics["ece_reweighted"] is not None:
         calibrated, raw = (
             in_words(metrics, f"ece_reweighted{kind}") for kind in ("", "_without_temperature")
         )
-        lines.append(
-            f"with films weighed as if {metrics['probability_prevalence']:.0%} showed a pneumonia, "
-            f"for which the probabilities hold, the ECE is {calibrated}; without temperature {raw}"
+        line = (
+            f"calibration, films weighed as if {metrics['probability_prevalence']:.0%} showed "
+            f"pneumonia: ECE {calibrated}"
         )
         if (below := metrics["ece_reweighted_if_calibrated_below"]) is not None:
-            lines[-1] += f"; of true probabilities it would be below {below:.3f}, 19 times in 20"
+            line += f", of perfectly calibrated probabilities below {below:.3f} in 95% of samples"
+        lines.append(f"{line}; without temperature {raw}")
     lines.append(
         f"predict would refuse {metrics['refused']:.1%} of these images, and warn of "
         f"{metrics['unlike_training']:.1%}"
@@ -112,7 +123,7 @@ def _shortcuts(shortcuts: dict[str, Any]) -> Table:
         for name, told in shortcuts.items()
     ]
     return table(
-        "Shortcuts alone; their rank correlation with the network's answers in a class",
-        ["", "AUROC", "95 % interval", "Normal", "Pneumonia"],
+        "Shortcuts: alone, and rank correlation with the network within a class",
+        ["", "AUROC", "95 % interval", "in Normal", "in Pneumonia"],
         rows,
     )

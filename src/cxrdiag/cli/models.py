@@ -9,14 +9,22 @@ from cxrdiag.cli.options import Json
 from cxrdiag.errors import DataError
 
 _MODEL = {"recipe": str, "seed": int, "arch": str, "width": int, "resolution": int}
-_METRICS = ("n", "accuracy", "accuracy_ci95", "auroc", "auroc_ci95", "test_evaluations")
+_METRICS = (
+    "n",
+    "operating_point",
+    "accuracy",
+    "accuracy_ci95",
+    "auroc",
+    "auroc_ci95",
+    "test_evaluations",
+)
 
 
 def models(json: Json = False) -> None:
     """List the shipped model and the runs here, with their results.
 
-    The numbers are those that `cxrdiag eval` wrote, on the test split of whatever store it was
-    given.
+    The numbers of a run are those that `cxrdiag eval` wrote, on the test split of whatever store it
+    was given; those of the shipped model came with it.
     """
     from cxrdiag import runs
     from cxrdiag.cli.console import err, out, print_json, table, with_interval
@@ -31,7 +39,7 @@ def models(json: Json = False) -> None:
         [
             row["model"],
             f"{row['recipe']}, seed {row['seed']}" if row["arch"] else "damaged model.json",
-            "-" if row["n"] is None else str(row["n"]),
+            _films(row),
             "\n".join(with_interval(row, "accuracy")),
             "\n".join(with_interval(row, "auroc")),
         ]
@@ -45,6 +53,15 @@ def models(json: Json = False) -> None:
         out.print("cxrdiag predict uses it until there is a run of your own: cxrdiag train")
     else:
         err.print("no model here; train one: cxrdiag train")
+
+
+def _films(row: dict[str, Any]) -> str:
+    from cxrdiag.model.info import DEFAULT_POINT
+
+    if row["n"] is None:
+        return "-"
+    point = row["operating_point"]
+    return str(row["n"]) if point == DEFAULT_POINT else f"{row['n']}\nat {point}"
 
 
 def _describe(folder: Path) -> dict[str, Any]:

@@ -18,7 +18,9 @@ Json = Annotated[
 Data = Annotated[Path, typer.Option("--data", help="The prepared store.", readable=False)]
 Device = Annotated[
     str,
-    typer.Option("--device", help="auto, cpu, cuda or mps; auto takes a GPU when there is one."),
+    typer.Option(
+        "--device", help="auto, cpu, cuda or mps; auto is cuda where there is one, else cpu."
+    ),
 ]
 Run = Annotated[
     Path | None,
@@ -54,8 +56,9 @@ def refuse_to_overwrite(option: str, target: Path, suffix: str, films: Sequence[
     is_film = target.suffix.lower() in IMAGE_SUFFIXES or str(place) in map(os.path.realpath, films)
     exists = place.exists()
     does = "would write over this file" if exists else "is called as a film is"
-    # A run's own tables, and a store's; a graph in a run is an earlier export.
-    is_kept = suffix == ".csv" and any((place.parent / x).exists() for x in (INFO, "store.json"))
+    # A run's own tables, and a store's.
+    kept_beside = (INFO, "metrics.json", "store.json")
+    is_kept = suffix == ".csv" and any((place.parent / x).exists() for x in kept_beside)
     if is_film or (place.is_file() and (is_kept or place.suffix.lower() != suffix)):
         raise UsageError(
             f"{option} {does}",

@@ -32,31 +32,33 @@ def predict(
     ] = None,
     operating_point: OperatingPoint = "balanced",
     force: Annotated[
-        bool, typer.Option("--force", help="Answer for what looks like no frontal chest X-ray too.")
+        bool, typer.Option("--force", help="Answer even if it does not look like a chest X-ray.")
     ] = False,
     anonymous: Annotated[
-        bool, typer.Option("--anonymous", help="Call files by a hash of what is in them.")
+        bool,
+        typer.Option("--anonymous", help="Call files by a hash of what is in them."),
     ] = False,
     device: Annotated[
         str,
         typer.Option(
-            help="auto, cpu, cuda or mps; auto is the processor, with --backend torch a GPU."
+            help="auto, cpu, cuda or mps; auto is cpu, with --backend torch cuda if there is one."
         ),
     ] = "auto",
     backend: Annotated[
         str,
         typer.Option(
-            help="onnx starts soon and computes on the processor, torch is for GPUs; auto is onnx "
-            "unless --device names a GPU."
+            help="onnx starts quickly and computes on the processor, torch is for GPUs; auto is "
+            "onnx unless --device names a GPU."
         ),
     ] = "auto",
     json: Json = False,
 ) -> None:
     """Diagnose chest X-rays. Not a medical device, not for diagnosis of patients.
 
-    Where nothing was trained yet, the model that ships with cxrdiag answers; each answer names its
-    model. What does not look like an upright frontal chest X-ray gets no answer, and the reason. A
-    bad file is reported and counted, the rest go on; then the exit code is 3.
+    If nothing has been trained yet, the model that ships with cxrdiag answers; each answer names
+    its model. A picture that does not look like an upright frontal chest X-ray gets the reason
+    instead of an answer. A file that cannot be used is reported and counted, and the rest are still
+    answered; the exit code is then 3.
     """
     import cxrdiag
     from cxrdiag.cli.console import progress_bar
@@ -99,7 +101,7 @@ def predict(
     else:
         # It is no longer the model that answered before the training.
         is_newest = run is None and model != SHIPPED
-        newest = ", the newest run (of the package: --run shipped)" if is_newest else ""
+        newest = ", the newest run (for the packaged model: --run shipped)" if is_newest else ""
         print_people(diagnoses, failures, model + newest)
     if problem is not None:  # the document tells of it
         raise typer.Exit(problem.exit_code) if json else problem

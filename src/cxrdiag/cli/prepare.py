@@ -29,7 +29,9 @@ def prepare(
     size: Annotated[
         int, typer.Option(min=32, max=1024, help="Side of the stored squares in pixels.")
     ] = 256,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the validation split.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="Seed of the validation split.")
+    ] = 0,
     download: Annotated[
         bool, typer.Option("--download", help="Fetch CoronaHack from Kaggle (needs kagglehub).")
     ] = False,
@@ -37,7 +39,7 @@ def prepare(
         bool,
         typer.Option(
             "--strict-patients",
-            help="Leave out of train whoever may be in test, if patient numbers do not restart.",
+            help="Leave out of train the patients who are also in test if numbers do not restart.",
         ),
     ] = False,
     audit: Annotated[

@@ -33,7 +33,9 @@ class Signals:
         from cxrdiag.cli.console import err
 
         if err.is_terminal:
-            err.print("stopping as soon as all is saved; once more to stop at once, without that")
+            err.print(
+                "stopping as soon as all is saved; interrupt again to stop at once, without saving"
+            )
 
     def check(self) -> None:
         """Raise Stop where one of them was received."""

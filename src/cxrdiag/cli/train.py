@@ -37,7 +37,7 @@ def train(
         typer.Option(
             min=0,
             max=2**32 - 1,
-            help="Of the weights and the order of images.",
+            help="Seed of the weights and the order of images.",
             show_default="the recipe's",
         ),
     ] = None,
@@ -45,14 +45,14 @@ def train(
         str | None,
         typer.Option(
             help="default, best, finetune, original, smoke, or a YAML file.",
-            show_default="default, or with --init finetune",
+            show_default="default; with --init, finetune",
         ),
     ] = None,
     init: Annotated[
         str | None,
         typer.Option(
-            help="shipped: the model in the package, which was trained on CoronaHack's official "
-            "train split. imagenet: torchvision's, a download.",
+            help="Weights to start from. shipped: the model in the package, trained on "
+            "CoronaHack's official train split. imagenet: torchvision's, which are downloaded.",
             show_default="random weights",
         ),
     ] = None,
@@ -67,9 +67,9 @@ def train(
 ) -> None:
     """Train a classifier on a prepared store.
 
-    The test split is not touched. Interrupted with Ctrl-C, or by SIGTERM, it is saved after the
-    step at hand: --resume goes on from there, and ends with the weights of a training that was
-    never interrupted.
+    The test split is not touched. If interrupted by Ctrl-C or SIGTERM, the training is saved after
+    the current step; --resume continues from there and ends, on the same processor, with the
+    weights of a training that was never interrupted.
     """
     with Signals() as signals:  # from before the imports on, of which some are of C++ code
         from cxrdiag import runs

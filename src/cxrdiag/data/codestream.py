@@ -73,7 +73,7 @@ def find_codec(syntax: UID) -> Codec:
     except ImportError as error:
         raise DataError(
             f"a compressed DICOM file ({syntax.name})",
-            hint="pip install 'cxrdiag[dicom]' brings what reads it",
+            hint="pip install imagecodecs brings what reads it",
             code="missing_codec",
         ) from error
     decode = getattr(imagecodecs, f"{name}_decode")
@@ -113,7 +113,7 @@ def _jpeg_baseline(frame: bytes, is_rgb: bool) -> NDArray[Any]:
 
 def _in_time(codec: Codec, frame: bytes, is_rgb: bool) -> NDArray[Any]:
     """Of damaged codestreams some keep CharLS busy for long, far too long where they are large."""
-    results: SimpleQueue[NDArray[Any] | None] = SimpleQueue()
+    results: SimpleQueue[NDArray[Any] | Exception] = SimpleQueue()
     clocks: list[int] = []
 
     def decode() -> None:
@@ -121,8 +121,8 @@ def _in_time(codec: Codec, frame: bytes, is_rgb: bool) -> NDArray[Any]:
             clocks.append(time.pthread_getcpuclockid(get_ident()))
         try:
             results.put(codec(frame, is_rgb))
-        except Exception:  # each codec has errors of its own
-            results.put(None)
+        except Exception as error:  # each codec has errors of its own
+            results.put(error)
 
     # Not of a pool, which would be waited for: what it is left to do ends with the process.
     thread = Thread(target=decode, daemon=True)
@@ -131,8 +131,10 @@ def _in_time(codec: Codec, frame: bytes, is_rgb: bool) -> NDArray[Any]:
     while _cpu_seconds(clocks) < _SECONDS and time.monotonic() - started < _MOST_SECONDS:
         with suppress(Empty):
             pixels = results.get(timeout=0.5)
-            if pixels is None:
-                raise damaged("its codestream cannot be decoded")
+            if isinstance(pixels, MemoryError):  # which says nothing of the file
+                raise pixels
+            if isinstance(pixels, Exception):
+                raise damaged("its codestream cannot be decoded") from pixels
             return pixels
     raise damaged(f"its codestream was not decoded in {_SECONDS:.0f} s")
 

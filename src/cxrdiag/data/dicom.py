@@ -99,7 +99,7 @@ def read_dicom(data: bytes, path: Path | str) -> NDArray[np.uint8]:
         # Not its words: they hold what the file says.
         unreadable = damaged("its data elements or pixels cannot be read")
         told = error if isinstance(error, DataError) else unreadable
-        raise DataError(told.message, path=path, hint=told.hint, code=told.code) from None
+        raise told.at(path) from None
 
 
 class _Stream(BytesIO):

@@ -36,7 +36,7 @@ def find_images(
 
 
 def find_lost(folder: Path) -> list[Path]:
-    """What below `folder` is called as an image is and is no file: a link to nothing, a pipe."""
+    """What below `folder` has an image's suffix and is no regular file: a dangling link, a pipe."""
     return [
         path
         for path in _visible(folder)

@@ -14,6 +14,8 @@ from cxrdiag.errors import DataError
 
 MAX_LOST = 0.05
 """Above this share of missing or unreadable files it is a broken download, not a data set."""
+ENCODING = "file mode and quality"
+"""The shortcut that is known only while files are decoded: a store does not keep it."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,14 @@ class Unreadable:
     name: str
     code: str
     message: str
+
+
+def is_audited(findings: dict[str, Any]) -> bool:
+    """Whether all of the audit is there; `cxrdiag audit` alone cannot look for ENCODING."""
+    if "audit" not in findings:
+        return False
+    names = [told["name"] for told in findings["audit"]["shortcuts"]["told_by"]]
+    return not names or ENCODING in names
 
 
 def refuse_broken(

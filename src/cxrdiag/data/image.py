@@ -140,7 +140,7 @@ def _read_other(
     except Image.DecompressionBombError as error:  # Pillow's own limit, higher than ours
         raise too_large("the picture", path) from error
     except DataError as error:
-        raise DataError(error.message, path=path, hint=error.hint, code=error.code) from None
+        raise error.at(path) from None
     except MemoryError:
         raise
     except Exception as error:  # Pillow raises nearly anything of a file that is damaged

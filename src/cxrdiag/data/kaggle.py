@@ -33,9 +33,13 @@ class Record:
 def patient_of(name: str) -> str:
     """The cautious patient key of a file name: number and kind, or "" when there is none.
 
+    None of DICOM files: some viewers call the first series of whatever patient IM-0001-0001.dcm.
+
     >>> patient_of("person90_bacteria_443.jpeg"), patient_of("NORMAL2-IM-0381-0001.jpeg")
     ('person90_bacteria', 'NORMAL2-IM-0381')
     """
+    if name.lower().endswith((".dcm", ".dicom")):
+        return ""
     if match := _PERSON.match(name):
         return f"{match['number']}_{match['kind']}"
     if match := _NORMAL_SCAN.match(name):

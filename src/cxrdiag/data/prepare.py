@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import astuple
@@ -15,7 +16,7 @@ import numpy as np
 
 from cxrdiag.data.decode import FileFacts, sha256_of, write_images
 from cxrdiag.data.find import STORE_FILES
-from cxrdiag.data.findings import count, find, refuse_broken
+from cxrdiag.data.findings import count, find, is_audited, refuse_broken
 from cxrdiag.data.image import Encoding, read_bytes
 from cxrdiag.data.kaggle import Record
 from cxrdiag.data.layouts import read_dataset
@@ -62,16 +63,20 @@ def prepare(
         records = drop_shared_numbers(records)
     listing = _listing(records, missing, size, seed)
     store = _unchanged(out, records, listing)
-    if store is not None and ("audit" in store.info["findings"] or not audited):
+    if store is not None and (not audited or is_audited(store.info["findings"])):
         return store, False
     _refuse_foreign(out)
     with _named(out), new_folder(out) as folder:
+        started_ns = folder.stat().st_mtime_ns  # by the clock of the files
         kept, facts, encodings, unreadable = write_images(
             folder / "images.npy", records, size, progress
         )
         refuse_broken(source, len(records), missing, unreadable)
         sha256 = [fact.sha256 for fact in facts]
-        splits = _assign_splits(source, kept, sha256, seed)
+        try:
+            splits = assign_splits(kept, sha256, seed)
+        except DataError as error:
+            raise error.at(source) from error
         rows = _csv_text(kept, splits, facts)
         findings = find(kept, sha256, missing, unreadable)
         findings["left_out_by_strict_patients"] = n_listed - len(records)
@@ -90,6 +95,8 @@ def prepare(
             "findings": findings,
         }
         write_json(folder / "store.json", info)
+        # A film that is replaced while others are decoded is newer than this.
+        os.utime(folder / "store.json", ns=(started_ns, started_ns))
     return open_store(out), True
 
 
@@ -100,15 +107,6 @@ def _named(out: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(out)) from error
-
-
-def _assign_splits(
-    source: Path, records: Sequence[Record], sha256: Sequence[str], seed: int
-) -> list[str]:
-    try:
-        return assign_splits(records, sha256, seed)
-    except DataError as error:
-        raise DataError(error.message, path=source, hint=error.hint, code=error.code) from error
 
 
 def _audit(folder: Path, rows: str, encodings: Sequence[Encoding]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ _inside = 0
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No warning of this block is shown or logged, or becomes an error.
+    """No warning of this block is shown, becomes an error, or is logged by Pillow or pydicom.
 
     Filters are the process's and not the thread's: the first thread to enter sets them, the last to
     leave puts back what was there, and none waits for another to decode its picture.
@@ -36,11 +36,15 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    was = logging.root.manager.disable
+    loggers = [logging.getLogger(name) for name in ("PIL", "pydicom")]
+    levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        logging.disable()  # pydicom's and Pillow's loggers tell values too
+        # Theirs alone: what other threads of a program log is none of our business.
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL + 1)
         try:
             yield
         finally:
-            logging.disable(was)
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

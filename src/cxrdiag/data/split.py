@@ -33,10 +33,10 @@ def assign_splits(records: Sequence[Record], sha256: Sequence[str], seed: int) -
     A published val/ of at least 100 images is kept; a smaller one joins train. Otherwise one
     tenth of the training images, or up to two, is drawn for validation, stratified by label and
     subtype, whole patients and byte-identical files together. Images of unknown patient stay in
-    train, unless most are: then each file stands for itself.
+    train, unless most are, or too few of a class would be left: then each file stands for itself.
 
-    Raises DataError where a patient or a byte-identical file is in more than one split, or train
-    has one class only, or too few patients.
+    Raises DataError where a patient or a byte-identical file is in more than one split, train or
+    val has one class only, or train too few patients.
     """
     published = [record.split for record in records]
     if published.count("val") >= MIN_PUBLISHED_VAL:
@@ -45,7 +45,8 @@ def assign_splits(records: Sequence[Record], sha256: Sequence[str], seed: int) -
         splits = ["train" if split == "val" else split for split in published]
         for row in _draw(records, sha256, splits, seed):
             splits[row] = "val"
-    _refuse_one_class(records, splits)
+    for split in ("train", "val"):
+        _refuse_one_class(records, splits, split)
     _refuse_straddling([record.patient for record in records], splits, "patient")
     _refuse_straddling(sha256, splits, "byte-identical file", [record.name for record in records])
     return splits
@@ -64,16 +65,17 @@ def train_test_overlap(records: Sequence[Record], key: Callable[[str], str]) -> 
 
 
 def drop_shared_numbers(records: Sequence[Record]) -> list[Record]:
-    """Without what of train and val has a bare patient number that test has too.
+    """The records without those films of train and val whose bare patient number test has too.
 
     Whether the published numbers restart for each kind of film is not known: if they do not, these
     are films of the test split's patients.
     """
-    keys = (bare_person_number, bare_normal_number)
-    tested = {key(r.patient) for r in records if r.split == "test" for key in keys} - {""}
-    return [
-        r for r in records if r.split == "test" or not {key(r.patient) for key in keys} & tested
-    ]
+
+    def bare(record: Record) -> str:
+        return bare_person_number(record.patient) or bare_normal_number(record.patient)
+
+    tested = {bare(r) for r in records if r.split == "test"} - {""}
+    return [r for r in records if r.split == "test" or bare(r) not in tested]
 
 
 def _draw(
@@ -83,18 +85,21 @@ def _draw(
     who = [records[row].patient or records[row].name for row in train]
     group_of = dict(zip(train, _groups(who, [sha256[row] for row in train]), strict=True))
     unknown = [row for row in train if not records[row].patient]
-    if 2 * len(unknown) <= len(train):
-        # With them stays whoever shares a file with one of them.
-        staying = {group_of[row] for row in unknown}
-        train = [row for row in train if group_of[row] not in staying]
+    # With them stays whoever shares a file with one of them.
+    staying = {group_of[row] for row in unknown}
+    known = [row for row in train if group_of[row] not in staying]
+    labels_known = Counter(records[row].label for row in known)
+    is_enough = all(labels_known[records[row].label] >= FOLDS for row in unknown)
+    if 2 * len(unknown) <= len(train) and is_enough:
+        train = known
     groups = [group_of[row] for row in train]
-    _refuse_few(len(set(groups)), "patients")
+    _refuse_few(len(set(groups)), "patients, or files of unknown patients,")
     for label, n in Counter(records[row].label for row in train).items():
-        _refuse_few(n, f"{label} images of known patients")
+        _refuse_few(n, f"{label} images")
     strata = [f"{records[row].label} {records[row].subtype}" for row in train]
     labels = np.array([records[row].label for row in train])
     for chosen in stratified_group_folds(_merge_rare(strata), groups, FOLDS, seed):
-        if _is_fair(labels, chosen):
+        if _is_fair(labels, np.array(groups), chosen):
             return [train[position] for position in chosen]
     raise DataError(
         "no tenth of the patients in train has films of both classes and leaves both",
@@ -103,10 +108,11 @@ def _draw(
     )
 
 
-def _is_fair(labels: NDArray[np.str_], chosen: NDArray[np.int64]) -> bool:
+def _is_fair(labels: NDArray[np.str_], groups: NDArray[np.str_], chosen: NDArray[np.int64]) -> bool:
     """Whether both sides have all labels, and one patient does not make up the drawn one."""
     drawn, left = set(labels[chosen]), set(np.delete(labels, chosen))
-    return drawn == left and len(chosen) <= 2 * len(labels) / FOLDS
+    is_one = len(set(groups[chosen])) == 1
+    return drawn == left and len(chosen) <= 2 * len(labels) / FOLDS and not is_one
 
 
 def _refuse_few(n: int, what: str) -> None:
@@ -145,11 +151,11 @@ def _groups(patients: Sequence[str], sha256: Sequence[str]) -> list[str]:
     return [root(patient) for patient in patients]
 
 
-def _refuse_one_class(records: Sequence[Record], splits: Sequence[str]) -> None:
-    labels = {r.label for r, split in zip(records, splits, strict=True) if split == "train"}
+def _refuse_one_class(records: Sequence[Record], splits: Sequence[str], which: str) -> None:
+    labels = {r.label for r, split in zip(records, splits, strict=True) if split == which}
     if len(labels) < 2:
         raise DataError(
-            f"train has images of {min(labels, default='no class')} alone",
+            f"{which} has images of {min(labels, default='no class')} alone",
             hint="a classifier needs both Normal and Pneumonia",
             code="one_class",
         )

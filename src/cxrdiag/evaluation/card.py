@@ -26,10 +26,11 @@ _TEXT = """\
 {arch} of width {width} on gray squares of {resolution} pixels, trained from scratch by the recipe
 `{recipe}`, seed {seed}, with cxrdiag {version}; the weights are those of epoch {epoch}, in half
 precision. {answer}
-The sigmoid of that, divided by a temperature of {temperature:.3f}, is the probability of pneumonia
-where {prevalence_known:.0%} of all films show one; from {threshold:.3f} on a film is called
-Pneumonia. model.json has other operating points. A detector beside the network refuses what does
-not look like an upright frontal chest X-ray, and warns of films that are unlike those of training.
+The logit, divided by a temperature of {temperature:.3f} and put through the sigmoid, gives the
+probability of pneumonia where {prevalence_known:.0%} of all films show one; from {threshold:.3f} on
+a film is called Pneumonia. model.json has other operating points. A detector beside the network
+refuses what does not look like an upright frontal chest X-ray, and warns of some films that are
+unlike the training films.
 
 ## What it is for
 
@@ -37,21 +38,22 @@ Research and education: a baseline to compare with, a start for training on one'
 (`cxrdiag train --init shipped`), an example of what such a model can and cannot do.
 
 **Not for** diagnosis or care of anyone; adults; COVID-19; lateral films, or anything but frontal
-chest X-rays; finding what a pneumonia is caused by; films of other diseases, most of
-which it was never shown: it has two answers only.
+chest X-rays; finding the cause of a pneumonia; films of other diseases, most of
+which it was never shown: it has only two labels.
 
 ## Data
 
 The CoronaHack collection in its official split. Nearly all films are of children aged one to five,
 from one hospital in Guangzhou (Kermany et al. 2018, doi 10.17632/rscbjbr9sj, CC BY 4.0); 70 films
 of the train split are from the COVID-19 image data collection (arXiv 2003.11597), most of adults.
-The films of Kermany et al., in both splits, were a copy reduced to 224 x 224 pixels, JPEG of
-quality 75. A hundred train films were read at native size too, with the same calls
-(tests/real/test_real_data.py). A tenth of the train split, by patient and under fixed acquisition
-shifts, chose epoch, temperature and thresholds. The detector learned from the train films and from
-pictures made of them or drawn. None of these were chosen on the test split. The recipe and the rule
-for the threshold came after looks at other networks on it, and are not independent of them: the
-repository has each look in benchmarks/test_ledger.csv, and tells of them in benchmarks/README.md.
+The films of Kermany et al., in both splits, came from a copy reduced to 224 x 224 pixels, JPEG of
+quality 75. A hundred train films were also read at native size, and were called the same
+(tests/real/test_real_data.py). Epoch, temperature and thresholds were chosen on a tenth of the
+train split, drawn by patient, under fixed acquisition shifts. The detector learned from the train
+films and from pictures made from them or drawn. None of these were chosen on the test split. The
+recipe and the rule for the threshold came after other networks had been evaluated on it, and are
+not independent of those looks: benchmarks/test_ledger.csv in the repository lists them, and
+benchmarks/README.md tells of them.
 
 ## Results
 
@@ -71,22 +73,22 @@ pneumonia {false_negatives} are missed. For {uncertain_n} films the answer is "u
 
 ## Limits
 
-- **Calibration.** The temperature was fitted on shifted validation films. Held against the test
-  films, weighed as if {prevalence_known:.0%} showed a pneumonia, the ECE is {ece:.3f}, without
-  temperature {ece_without:.3f}. Where pneumonia is rarer, so is it among films of the same
-  probability: 0.9 comes to {nine_tenths:.2f} where 5% of films show one.
-- **Refusing.** What a detector lets pass need not be a film. Films of another origin than those of
-  training are warned of or not: a model of the recipe `default`, trained without 69 of them,
+- **Calibration.** The temperature was fitted on shifted validation films. On the test films,
+  weighted as if {prevalence_known:.0%} showed a pneumonia, the ECE is {ece:.3f}, without
+  temperature {ece_without:.3f}. Where pneumonia is rarer, it is also rarer among films given the
+  same probability: 0.9 comes to {nine_tenths:.2f} where 5% of films show one.
+- **Refusing.** What a detector lets pass need not be a chest film. Films of another origin than the
+  training films may get no warning: a model of the recipe `default`, trained without 69 of them,
   answered {frontal.k} of the {frontal.n} frontal ones without a warning; of the lateral ones it
   refused {lateral.k} of {lateral.n} (benchmarks/README.md).
 - **Children, one hospital.** How well it reads adults, other hospitals or other machines was not
   measured.
-- **A shift of style.** The films of the test split are framed and exposed otherwise than those of
-  the train split; networks that read films like those of training almost without error have read
-  them less well. Expect that, or worse, of films from elsewhere: evaluate it on yours
-  (`cxrdiag eval --run shipped`).
-- **Patients.** Patient numbers restart, or do not, for each kind of film: this is not known for
-  certain. By the number with its kind no patient is in both train and test.
+- **A shift of style.** The films of the test split are framed and exposed differently from those of
+  the train split; networks that read films like their training films almost without error have read
+  the test films less well. Expect that, or worse, on films from elsewhere: evaluate the model on
+  yours (`cxrdiag eval --run shipped`).
+- **Patients.** Whether patient numbers restart for each kind of film is not known for certain.
+  Counted by number and kind, no patient is in both train and test.
 - **Prevalence.** Of the test split {prevalence:.0%} show a pneumonia. Where it is rarer, more of
   the films that are called Pneumonia are normal ones: below {even:.0%}, most of them.
 - **Labels** are physicians' readings of the films, not a laboratory's findings.
@@ -159,7 +161,7 @@ def _series(metrics: dict[str, Any]) -> str:
     ]
     if not told:
         return ""
-    said = f"Specificity by the series that names of normal films tell of: {'; '.join(told)}."
+    said = f"Specificity by series of normal films, as their file names tell: {'; '.join(told)}."
     return f"{textwrap.fill(said, 100)}\n\n"
 
 

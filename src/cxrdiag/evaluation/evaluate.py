@@ -46,10 +46,10 @@ def evaluate(
 
     Writes the files above into the model's folder, those of the shipped model into `runs/shipped`;
     for a split other than test under names such as metrics-val.json. Returns the metrics. Each
-    evaluation on test is counted in test_evaluations.json: a test set that is looked at often is no
-    longer one. Raises DataError where split, store and model do not fit, UsageError for a split
-    that no store has, or an operating point that the model has not, and ModelError where the model
-    cannot be used, or its count of evaluations not be read.
+    evaluation of these weights on the test split of this store is counted in test_evaluations.json:
+    a test set that is looked at often is no longer one. Raises DataError where split, store and
+    model do not fit, UsageError for a split that no store has, or an operating point that the model
+    has not, and ModelError where the model cannot be used, or its count of evaluations not be read.
     """
     check_split(split)
     out = evaluation_folder(model)
@@ -58,7 +58,10 @@ def evaluate(
     check_image_size(store, info.image_size)
     check_findings(store)  # before the look at test is counted
     part = Split(store, split, device)
-    counted = {"test_evaluations": _count_evaluation(model, out)} if split == "test" else {}
+    identity = _identity(model, store)
+    counted = {}
+    if split == "test":
+        counted = {"test_evaluations": _count_evaluation(model, out, identity)}
     predictions, detected = _ask(classifier, store, part)
     kinds = set(store.records["subtype"])  # of one that this split lacks nothing is claimed
     logits_N = predictions["logit"].to_numpy()
@@ -72,7 +75,7 @@ def evaluate(
         **_detector_metrics(detected),
         "operating_points": _operating_points(predictions, info),
         "shortcuts": shortcut_metrics(store, part.rows_N, logits_N) if split == "test" else {},
-        **_identity(model, store),
+        **identity,
         "trained_on_this_store": info.data_fingerprint == store.fingerprint,
         **counted,
         "notice": NOTICE,
@@ -135,7 +138,15 @@ def is_evaluated(
     path = evaluation_folder(model) / of_split("metrics.json", split)
     try:
         metrics = json.loads(path.read_text(encoding="utf-8"))
-        wanted = {**FORMAT, "operating_point": operating_point, **_identity(model, store)}
+        described = json.loads((model / INFO).read_text(encoding="utf-8"))
+        wanted = {
+            **FORMAT,
+            **_identity(model, store),
+            # Weights stay as they are where these are fitted anew.
+            "temperature": described["temperature"],
+            "operating_point": operating_point,
+            "threshold": described["operating_points"][operating_point]["threshold"],
+        }
         return bool(wanted.items() <= metrics.items())
     except (OSError, *DAMAGED):
         return False  # what is wrong with the model is said where it is loaded
@@ -149,11 +160,11 @@ def _identity(model: Path, store: Store) -> dict[str, str]:
     }
 
 
-def _count_evaluation(model: Path, out: Path) -> int:
+def _count_evaluation(model: Path, out: Path, identity: dict[str, str]) -> int:
     out.mkdir(parents=True, exist_ok=True)
     try:
         with held(out):  # or of two at once one would not count
-            return _count(model, out)
+            return _count(model, out, identity)
     except BlockingIOError as error:
         raise ModelError(
             "another process works in this folder",
@@ -163,22 +174,22 @@ def _count_evaluation(model: Path, out: Path) -> int:
         ) from error
 
 
-def _count(model: Path, out: Path) -> int:
+def _count(model: Path, out: Path, identity: dict[str, str]) -> int:
     """Count a look at the test split before it is taken: one that fails half-way is a look too.
 
-    Those that were taken before a model was put into the package are told in its metrics.json.
+    Looks are of weights at a store: another store's test split was not seen by them. Those that
+    were taken before a model was put into the package are told in its metrics.json.
     """
     path = out / "test_evaluations.json"
     try:
         if path.exists():
-            count = json.loads(path.read_text(encoding="utf-8"))["count"]
+            looks = json.loads(path.read_text(encoding="utf-8"))["looks"]
         else:
-            count = (
-                read_json(model / "metrics.json").get("test_evaluations", 0) if model != out else 0
-            )
-        if type(count) is not int or count < 0:
-            raise ValueError(f"the count is {count!r}")
-        count += 1
+            looks = [_packaged_looks(model)] if model != out else []
+        if not all(type(look["count"]) is int and look["count"] >= 0 for look in looks):
+            raise ValueError(f"a count is none: {looks!r}")
+        others = [look for look in looks if not identity.items() <= look.items()]
+        count: int = 1 + sum(look["count"] for look in looks if look not in others)
     except (OSError, *DAMAGED) as error:
         raise ModelError(
             f"damaged: {in_one_line(repr(error))}",
@@ -186,5 +197,11 @@ def _count(model: Path, out: Path) -> int:
             hint="how often this run was evaluated on test is not known: train another",
             code="damaged_count",
         ) from error
-    write_json(path, {"count": count})
+    write_json(path, {"looks": [*others, {**identity, "count": count}]})
     return count
+
+
+def _packaged_looks(model: Path) -> dict[str, Any]:
+    metrics = read_json(model / "metrics.json")
+    known = {name: metrics.get(name) for name in ("weights_sha256", "data_fingerprint")}
+    return {**known, "count": metrics.get("test_evaluations", 0)}

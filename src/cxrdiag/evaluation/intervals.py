@@ -2,6 +2,7 @@
 
 Two films of one patient are not two independent observations, so the bootstrap draws patients.
 Wilson intervals count each film as independent: a little too narrow where patients have several.
+So are those of a bootstrap where a class has but a few tens of patients.
 
 Shapes: N images.
 """
@@ -19,17 +20,25 @@ from scipy.stats import binomtest
 from cxrdiag.evaluation.scores import Float1D
 
 RESAMPLES = 1000
+_FEWEST = 5
+"""Patients of a class for a bootstrap. Of one alone each draw would hold the same films, and an
+interval would tell of the other class only; of a few more it is far too narrow still."""
 
 Score = Callable[[NDArray[np.bool_], Float1D, Float1D], float]
 """Of truths, what a model says, and weights, one an image."""
+
+
+def wilson(k: int, n: int) -> tuple[float, float]:
+    """Wilson's interval of the share k of n; n is not 0."""
+    interval = binomtest(k, n).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def proportion(name: str, k: int, n: int) -> dict[str, Any]:
     """`name` is k of n, with its Wilson interval; both are None where n is 0."""
     if n == 0:
         return {name: None, f"{name}_ci95": None}
-    interval = binomtest(k, n).proportion_ci(0.95, method="wilson")
-    return {name: k / n, f"{name}_ci95": [float(interval.low), float(interval.high)]}
+    return {name: k / n, f"{name}_ci95": [*wilson(k, n)]}
 
 
 def predictive_value(
@@ -47,8 +56,7 @@ def predictive_value(
         return nothing
     (k_r, n_r), (k_w, n_w) = right, wrong
     r, w = k_r / n_r, k_w / n_w
-    r_low, r_high = proportion("", k_r, n_r)["_ci95"]
-    w_low, w_high = proportion("", k_w, n_w)["_ci95"]
+    (r_low, r_high), (w_low, w_high) = wilson(k_r, n_r), wilson(k_w, n_w)
 
     def share(ratio: float) -> float:
         return prevalence / (prevalence + (1 - prevalence) * ratio)
@@ -99,24 +107,26 @@ def bootstrapped(
     *,
     mirrored: bool = False,
 ) -> dict[str, Any]:
-    """The score and the 2.5th and 97.5th percentile of it over resampled patients.
+    """The score, from 0 to 1, and its 2.5th and 97.5th percentile over resampled patients.
 
-    Both None where there is one class only; the interval alone where
-    all scores are alike, as with classes that are told apart without an error: to draw the same
-    films again says nothing then. `mirrored` is for a sum of
-    absolute values, which every resampling inflates: the percentiles are mirrored about the score
-    (the basic bootstrap; Davison and Hinkley 1997, section 5.2), from 0 on, and
-    stretched to the score where they do not hold it.
+    Both None where there is one class only. The interval alone is None where a class is of fewer
+    than 5 patients, who stand for too little of it, and where all scores are alike, as with
+    classes that are told apart without an error: to draw the same films again says nothing then.
+    `mirrored` is for a sum of absolute values, which every resampling inflates: the percentiles are
+    mirrored about the score (the basic bootstrap; Davison and Hinkley 1997, section 5.2), kept
+    within 0 to 1, and stretched to the score where they do not hold it.
     """
     nothing = {name: None, f"{name}_ci95": None}
     if truth_N.all() or not truth_N.any():
         return nothing
     value = score(truth_N, said_N, np.ones(len(truth_N)))
+    if min(len(set(patients_N[mine])) for mine in (truth_N, ~truth_N)) < _FEWEST:
+        return {name: value, f"{name}_ci95": None}
     scores = [score(truth_N, said_N, w_N) for w_N in resamples(patients_N, truth_N)]
     ends = percentiles(scores)
     if ends is not None and mirrored:
         low, high = ends
-        ends = [max(0.0, min(value, 2 * value - high)), max(value, 2 * value - low)]
+        ends = [max(0.0, min(value, 2 * value - high)), min(1.0, max(value, 2 * value - low))]
     return {name: value, f"{name}_ci95": ends}
 
 

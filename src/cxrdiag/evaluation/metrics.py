@@ -132,7 +132,8 @@ def _calibration_error(
 def certainty_metrics(predictions: pd.DataFrame, info: ModelInfo) -> dict[str, Any]:
     """How many answers are uncertain, and how often those and the others are right."""
     p_N = predictions["probability"].to_numpy()
-    uncertain_N = np.array([info.is_uncertain(p) for p in p_N])
+    low, high = info.uncertain_range()
+    uncertain_N = (low <= p_N) & (p_N < high)
     right_N = (p_N >= info.threshold) == (predictions["label"] == PNEUMONIA).to_numpy()
     found: dict[str, Any] = {"uncertain_n": int(uncertain_N.sum())}
     for name, chosen_N in (("certain", ~uncertain_N), ("uncertain", uncertain_N)):

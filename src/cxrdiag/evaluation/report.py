@@ -31,7 +31,7 @@ from cxrdiag.evaluation.intervals import proportion
 from cxrdiag.evaluation.lung_field import centred_share, lung_field, shares_inside
 from cxrdiag.evaluation.metrics import PREVALENCES
 from cxrdiag.evaluation.published import OFFICIAL, PUBLISHED
-from cxrdiag.evaluation.words import NAMES, in_words, interval, share
+from cxrdiag.evaluation.words import NAMES, caution, in_words, interval, share
 from cxrdiag.files import DAMAGED, read_json, write_text
 from cxrdiag.model.classifier import Classifier
 from cxrdiag.model.info import NOTICE
@@ -74,13 +74,15 @@ def write_report(path: Path, evaluated: Evaluated) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": share, "interval": interval, "measured": _measured}
+    words = {"number": share, "interval": interval, "in_words": in_words}
+    environment.filters |= {**words, "measured": _measured}
     page = environment.get_template("report.html.jinja").render(
         notice=NOTICE,
         version=__version__,
         evaluated=evaluated,
         info=evaluated.classifier.info,
         m=metrics,
+        caution=caution(metrics),
         names=NAMES,
         prevalences=PREVALENCES,
         warn_from=WARN_FROM,
@@ -110,8 +112,7 @@ def _measured(rows: Sequence[Measured]) -> list[list[str | int]]:
 
 def _counted(what: str, n: int, k: int) -> list[str | int]:
     """A row of a table: k of n, and the interval of the share."""
-    found = proportion("share", k, n)
-    return [what, n, k, in_words(found, "share")]
+    return [what, n, k, in_words(proportion("share", k, n), "share")]
 
 
 def _charts(evaluated: Evaluated) -> dict[str, Any]:
@@ -126,7 +127,7 @@ def _charts(evaluated: Evaluated) -> dict[str, Any]:
 
 
 def _failures(evaluated: Evaluated) -> list[tuple[str, list[dict[str, str]]]]:
-    """Films that were called wrongly, the most confident first, and hits that nearly were not."""
+    """Films that were called wrongly, the most confident first, and the least confident hits."""
     info, predictions = evaluated.classifier.info, evaluated.predictions
     threshold = np.clip(info.threshold, 1e-9, 1 - 1e-9)  # 0 and 1 have no logits
     sure_N = predictions["logit"] / info.temperature - np.log(threshold / (1 - threshold))
@@ -135,7 +136,7 @@ def _failures(evaluated: Evaluated) -> list[tuple[str, list[dict[str, str]]]]:
     groups = {
         "Missed pneumonias, the most confident first": (sick_N & ~called_N, sure_N),
         "False alarms, the most confident first": (~sick_N & called_N, -sure_N),
-        "Called rightly, but hardly": (sick_N == called_N, sure_N.abs()),
+        "Called rightly, the least sure first": (sick_N == called_N, sure_N.abs()),
     }
     return [
         (title, _pictures(evaluated, order.where(chosen).dropna().nsmallest(_SHOWN).index))

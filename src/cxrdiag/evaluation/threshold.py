@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_curve
 
-from cxrdiag.evaluation.intervals import proportion
+from cxrdiag.evaluation.intervals import wilson
 from cxrdiag.model.info import OperatingPoint
 from cxrdiag.model.probability import probability
 
@@ -47,6 +47,7 @@ def choose_operating_points(
         chosen[f"sensitivity={rate:.2f}"] = between(int(np.flatnonzero(tpr >= rate)[0]))
         chosen[f"specificity={rate:.2f}"] = between(int(np.flatnonzero(1 - fpr >= rate)[-1]))
     n_sick = int(targets_N.sum())
+    n_well = len(targets_N) - n_sick
 
     def point(logit: float) -> OperatingPoint:
         sensitivity = float((logits[targets > 0] >= logit).mean())
@@ -54,17 +55,12 @@ def choose_operating_points(
         return OperatingPoint(
             threshold=float(probability(logit, temperature)),
             sensitivity=sensitivity,
-            sensitivity_ci95=_interval(sensitivity, n_sick),
+            sensitivity_ci95=wilson(round(sensitivity * n_sick), n_sick),
             specificity=specificity,
-            specificity_ci95=_interval(specificity, len(targets_N) - n_sick),
+            specificity_ci95=wilson(round(specificity * n_well), n_well),
         )
 
     return {name: point(logit) for name, logit in chosen.items()}
-
-
-def _interval(rate: float, n: int) -> tuple[float, float]:
-    low, high = proportion("rate", round(rate * n), n)["rate_ci95"]
-    return low, high
 
 
 def choose_threshold(logits_N: NDArray[np.floating], targets_N: NDArray[np.int64]) -> float:

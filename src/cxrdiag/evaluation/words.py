@@ -15,6 +15,21 @@ NAMES = {
 }
 """The metrics of a whole split, and how to show their names."""
 
+OTHER_STORE = (
+    "this is not the store that the model was trained on; whether its films were among those of "
+    "training is not known, and if they were, the scores are too good"
+)
+_OWN = {
+    "train": "the model was trained on these films: expect less of others",
+    "val": "the model's epoch, temperature and thresholds were chosen by these films: expect less "
+    "of others",
+}
+
+
+def caution(metrics: dict[str, Any]) -> str | None:
+    """Why scores may promise too much, or do: of the model's own films; None of its test films."""
+    return _OWN.get(metrics["split"]) if metrics["trained_on_this_store"] else OTHER_STORE
+
 
 def share(value: float | None) -> str:
     """Three digits, and a fourth where they would make 1 of what is less; a dash for none."""
@@ -30,12 +45,12 @@ def interval(metrics: dict[str, Any], name: str) -> str:
 
 
 def in_words(metrics: dict[str, Any], name: str) -> str:
-    """A metric and its interval within a sentence: 0.950 (0.930 to 0.965)."""
+    """A metric and its interval, where there is one, within a sentence: 0.950 (0.930 to 0.965)."""
     value = share(metrics[name])
-    return value if metrics[name] is None else f"{value} ({interval(metrics, name)})"
+    told = interval(metrics, name)
+    return value if told == "-" else f"{value} ({told})"
 
 
 def auroc_in_words(metrics: dict[str, Any]) -> str:
-    """With its interval, which there is none of where classes are told apart without error."""
-    told = f" (95 % CI {interval(metrics, 'auroc')})" if metrics["auroc_ci95"] else ""
-    return f"AUROC {share(metrics['auroc'])}{told}"
+    """For a picture that stands alone: AUROC 0.950 (95 % CI 0.930 to 0.965)."""
+    return f"AUROC {in_words(metrics, 'auroc')}".replace("(", "(95 % CI ")

@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from cxrdiag.inference.backend import Backend
 
 LIKE = (
-    "no sign that it is unlike the films of training, which cannot be told for sure: some films of "
-    "adults, or of other machines, show none"
+    "no sign that it is unlike the training films; that is no proof: some films of adults, or from "
+    "other machines, show no such sign"
 )
 UNLIKE = (
-    "it seems unlike the films of training (of an adult, of another machine, a portable film, or "
-    "framed otherwise: it cannot be told for sure), and how well such films are read was not "
-    "measured"
+    "it seems unlike the training films (perhaps an adult, another machine, a portable film or "
+    "other framing: it cannot be told for sure), and how well such films are read was not measured"
 )
 NOT_A_FILM = "it does not look like an upright frontal chest X-ray"
 _REMEDIES: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from cxrdiag.data.find import find_images, is_map
+from cxrdiag.data.find import IMAGE_SUFFIXES, find_images, is_map
 from cxrdiag.errors import DataError
 
 
@@ -49,7 +49,9 @@ def heatmap_paths(paths: Sequence[Path], folder: Path | None) -> list[Path | Non
     left: dict[str, Iterator[Path]] = {}
     heatmaps: list[Path | None] = []
     for path in paths:
-        places = left.setdefault(path.stem, _free_places(path.stem, folder))
+        # Of 1.2.840.17, as DICOM files are called, the last part is no suffix.
+        name = path.stem if path.suffix.lower() in IMAGE_SUFFIXES else path.name
+        places = left.setdefault(name, _free_places(name, folder))
         place = next(p for p in places if os.path.join(root, p.name).casefold() not in taken)
         taken.add(os.path.join(root, place.name).casefold())
         heatmaps.append(place)

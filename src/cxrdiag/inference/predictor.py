@@ -18,6 +18,7 @@ from cxrdiag.data.find import find_images, is_map
 from cxrdiag.data.image import Picture, read_bytes, read_picture
 from cxrdiag.data.kaggle import NORMAL, PNEUMONIA
 from cxrdiag.errors import DataError, UsageError
+from cxrdiag.evaluation.words import share
 from cxrdiag.inference.abstain import UNLIKE, why_not
 from cxrdiag.inference.backend import load_backend
 from cxrdiag.inference.diagnosis import Diagnosis, Failure, in_words
@@ -97,8 +98,9 @@ class Predictor:
         """Diagnose files in order, decoding on all cores; a bad one gives a Failure.
 
         Of a folder all images below it (`expand`); one without any is a Failure `no_images`.
-        Where `anonymous`, files go by a hash of what is in them (`anonymous_name`). A file is read,
-        and its map drawn, when the iterator comes to it: without a loop over it nothing is done.
+        Where `anonymous`, files go by a hash of what is in them (`anonymous_name`). Files are read,
+        and maps drawn, a batch at a time as the iterator comes to it: without a loop over it
+        nothing is done.
         The iterator raises as `diagnose` does where the model, or the folder of the maps, cannot be
         used.
         """
@@ -169,7 +171,8 @@ class Predictor:
                 diagnosis = dataclasses.replace(diagnosis, warning=UNLIKE)
             shown = film.shown
             if not (heatmap is None or map_hw is None or shown is None or diagnosis.abstained):
-                said = f"probability {diagnosis.probability:.2f}, threshold {info.threshold:.2f}"
+                p, threshold = share(diagnosis.probability), share(info.threshold)
+                said = f"probability {p}, threshold {threshold}"
                 write_heatmap(heatmap, shown, map_hw, f"{in_words(diagnosis)}: {said}")
                 diagnosis = dataclasses.replace(diagnosis, heatmap=str(heatmap))
             diagnoses.append(diagnosis)

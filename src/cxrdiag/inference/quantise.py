@@ -5,7 +5,9 @@ Shapes: N films, S side of a decoded square.
 
 from __future__ import annotations
 
+import logging
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +25,6 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from sklearn.metrics import roc_auc_score
 
-from cxrdiag.data.quiet import quiet
 from cxrdiag.data.store import Store, check_image_size
 from cxrdiag.errors import CxrdiagError, ModelError
 from cxrdiag.model.answers import check_finite
@@ -95,7 +96,7 @@ def quantise(graph: onnx.ModelProto, store: Store, info: ModelInfo) -> onnx.Mode
     with tempfile.TemporaryDirectory() as folder, _told("it cannot be brought to 8 bits"):
         whole, folded, small = (Path(folder) / name for name in ("whole", "folded", "small"))
         onnx.save(graph, whole)
-        with quiet():  # it logs a trace of what it goes on after
+        with _unlogged():
             quant_pre_process(whole, folded, skip_symbolic_shape=True)
             quantize_static(
                 folded,
@@ -116,6 +117,19 @@ def quantise(graph: onnx.ModelProto, store: Store, info: ModelInfo) -> onnx.Mode
     made.producer_name, made.producer_version = graph.producer_name, graph.producer_version
     made.doc_string = graph.doc_string
     return made
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Without warnings, and without the trace that the library logs of what it goes on after."""
+    was = logging.root.manager.disable
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.disable()
+        try:
+            yield
+        finally:
+            logging.disable(was)
 
 
 def _refuse_half_done(made: onnx.ModelProto) -> None:

@@ -22,7 +22,7 @@ from cxrdiag.model.info import ModelInfo
 from cxrdiag.model.resnet import ResNet
 
 _AT_ONCE, _MOST, _MOST_CPU = 128, 2**27, 2**25
-"""Pictures, and width of the network times pixels."""
+"""Pictures at once at most, and width of the network times their pixels, on a GPU and on a CPU."""
 
 
 @dataclass(frozen=True)

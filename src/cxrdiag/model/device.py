@@ -14,10 +14,12 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """The device of that name; `auto` takes a GPU when there is one. Raises UsageError.
+    """The device of that name; `auto` takes a CUDA GPU when there is one. Raises UsageError.
 
-    On the processor torch is held to the cores that there are: of a container's share it knows
-    nothing.
+    Not Metal (mps): in some releases of torch its batch norm computes wrong gradients of images
+    that are stored channels last (pytorch issue 175189). On the processor torch is held to the
+    cores that there are: of a container's share it knows nothing. On a GPU float32 is computed as
+    such, not in TF32: the answers are to be those of the processor.
     """
     if torch.get_num_threads() > n_cores():
         torch.set_num_threads(n_cores())
@@ -27,7 +29,7 @@ def choose_device(name: str = "auto") -> torch.device:
         "cpu": True,
     }
     if name == "auto":
-        return torch.device(next(kind for kind, there in available.items() if there))
+        name = "cuda" if available["cuda"] else "cpu"
     if name not in available:
         raise UsageError(
             f"unknown device {name!r}", hint=f"one of {', '.join(DEVICES)}", code="unknown_device"
@@ -38,6 +40,8 @@ def choose_device(name: str = "auto") -> torch.device:
             hint="use --device auto",
             code="no_device",
         )
+    if name == "cuda":
+        torch.backends.cudnn.allow_tf32 = False
     return torch.device(name)
 
 
@@ -66,5 +70,5 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
 
 
 def to_device(network: ResNet, device: torch.device) -> ResNet:
-    """The network on the device, its convolutions channels last, which are faster so everywhere."""
+    """The network on the device, channels last, in which its convolutions are faster on CPUs."""
     return network.to(device).to(memory_format=torch.channels_last)

@@ -10,7 +10,6 @@ cells, F and G features, K directions.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
 from cxrdiag.errors import ModelError
-from cxrdiag.model.info import ModelInfo
+from cxrdiag.model.info import ARCHITECTURES, ModelInfo
 from cxrdiag.model.nodes import Nodes
 from cxrdiag.model.weights import GRID
 
@@ -51,9 +50,9 @@ def build_graph(
         x = g.add("Concat", x, _mirrored(g, x), axis=0)
     x = g.add("Relu", g.norm("bn1", g.conv("conv1", x, stride=2)))
     x = g.add("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)
-    second = _stage(g, "layer2", _stage(g, "layer1", x, stride=1), stride=2)
-    third = _stage(g, "layer3", second, stride=2)
-    last = _stage(g, "layer4", third, stride=2)
+    second = _stage(g, info, 2, _stage(g, info, 1, x, stride=1), stride=2)
+    third = _stage(g, info, 3, second, stride=2)
+    last = _stage(g, info, 4, third, stride=2)
     pooled = g.add("ReduceMean", last, axes=[2, 3], keepdims=0)
     logits = g.add("Gemm", pooled, g.weight("fc.weight"), g.weight("fc.bias"), transB=1)
     logits = g.add("Squeeze", logits, g.ints([1]))
@@ -110,18 +109,24 @@ def resize_matrix(old: int, new: int) -> NDArray[np.float64]:
     return np.asarray(weights_NO / weights_NO.sum(axis=1, keepdims=True))
 
 
-def _stage(g: Nodes, name: str, x: str, stride: int, spread: int = 1, spread_after: int = 1) -> str:
-    """The blocks of one stage, the first of which strides.
+def _stage(
+    g: Nodes,
+    info: ModelInfo,
+    number: int,
+    x: str,
+    stride: int,
+    spread: int = 1,
+    spread_after: int = 1,
+) -> str:
+    """The blocks of one stage of four, the first of which strides.
 
     `spread` is between the pixels that the striding convolution sees, `spread_after` between those
     that the ones after it see.
     """
-    for i in itertools.count():
-        block = f"{name}.{i}"
-        if f"{block}.conv1.weight" not in g.weights:
-            return x
-        n = 3 if f"{block}.conv3.weight" in g.weights else 2
-        y = x
+    is_bottleneck, depths = ARCHITECTURES[info.arch]
+    n = 3 if is_bottleneck else 2
+    for i in range(depths[number - 1]):
+        block, y = f"layer{number}.{i}", x
         for k in range(1, n + 1):
             # As in cxrdiag.model.resnet, a bottleneck strides in its 3 x 3 convolution.
             strides = i == 0 and k == n - 1
@@ -131,7 +136,7 @@ def _stage(g: Nodes, name: str, x: str, stride: int, spread: int = 1, spread_aft
         if f"{block}.downsample.0.weight" in g.weights:
             x = g.norm(f"{block}.downsample.1", g.conv(f"{block}.downsample.0", x, stride))
         x = g.add("Relu", g.add("Add", y, x))
-    raise AssertionError("there is always a last block")
+    return x
 
 
 def _detect(g: Nodes, features: Sequence[str], resolution: int) -> None:
@@ -166,8 +171,8 @@ def _part_means(side: int) -> NDArray[np.float64]:
 
 def _maps(g: Nodes, second: str, info: ModelInfo) -> str:
     """Maps (B, h, w) of the features of the second stage, as `densify` and `unmirror` do it."""
-    x = _stage(g, "layer3", second, stride=1, spread=1, spread_after=2)
-    x = _stage(g, "layer4", x, stride=1, spread=2, spread_after=4)
+    x = _stage(g, info, 3, second, stride=1, spread=1, spread_after=2)
+    x = _stage(g, info, 4, x, stride=1, spread=2, spread_after=4)
     kernel = g.add("Unsqueeze", g.weight("fc.weight"), g.ints([2, 3]))
     maps = g.add("Squeeze", g.add("Conv", x, kernel), g.ints([1]))
     if not info.mirror:

@@ -87,7 +87,10 @@ class ModelInfo:
     notice: str = NOTICE
 
     def at_once(self, most: int, largest: int) -> int:
-        """Pictures to answer at once: `most`, or `largest` by width times their pixels."""
+        """How many pictures to answer at once: `most`, or 1 or more of `largest` in all.
+
+        `largest` is in width times pixels, to which the memory of feature maps goes.
+        """
         return max(1, min(most, largest // (self.width * self.resolution**2)))
 
     def point(self, name: str) -> OperatingPoint:

@@ -20,6 +20,8 @@ from cxrdiag.model.info import METADATA, ModelInfo
 
 OPSET, IR_VERSION = 17, 8
 """Of 2022, so that older runtimes read it too."""
+PRODUCER = "cxrdiag"
+"""Who made a graph: among the first bytes of its file."""
 
 
 class Nodes:
@@ -118,7 +120,7 @@ class Nodes:
             graph,
             opset_imports=[helper.make_opsetid("", OPSET)],
             ir_version=IR_VERSION,
-            producer_name="cxrdiag",
+            producer_name=PRODUCER,
             producer_version=info.cxrdiag_version,
             doc_string=info.notice,
         )

@@ -35,13 +35,10 @@ _BATCH = 128
 _TINY = 1e-9
 """Less than what a variance or a distance can be told from 0 by."""
 
-Features = tuple[NDArray[np.float64], NDArray[np.float64]]
-"""(N, F) and (N, G) of `detector_features`."""
-
 
 def fit_detector(classifier: Classifier, train: Split, validation: Validation) -> Detector:
     """Logistic regression on what the middle stages see, probabilistic PCA on the last one's."""
-    films, others, shifted = [], [], []
+    grids, other_grids, pooled = [], [], []  # features alone: of large films pictures are too many
     chosen = torch.arange(0, len(train), -(-len(train) // _MOST))
     # A film framed or exposed otherwise is a film all the same.
     ways_NK = draw_ways(len(chosen), 1)[:, 0]
@@ -49,12 +46,12 @@ def fit_detector(classifier: Classifier, train: Split, validation: Validation) -
         films_BSS = train.images(chosen[rows]).cpu()
         n = max(len(rows), _FEWEST)
         others_BSS, _ = negatives(films_BSS.numpy(), n, seed=int(rows[0]))
-        films.append(films_BSS)
-        others.append(torch.from_numpy(others_BSS))
-        shifted.append(shift_films(films_BSS, ways_NK[rows.numpy()]))
-    grids_NF, other_grids_NF = (_features(classifier, batches)[0] for batches in (shifted, others))
-    pooled_NG = _features(classifier, films)[1]
-    detector = Detector(**_fit_layer(grids_NF, other_grids_NF), **_fit_distance(pooled_NG))
+        shifted_BSS = shift_films(films_BSS, ways_NK[rows.numpy()])
+        grids.append(classifier.detector_features(shifted_BSS)[0])
+        other_grids.append(classifier.detector_features(others_BSS)[0])
+        pooled.append(classifier.detector_features(films_BSS)[1])
+    layer = _fit_layer(_together(grids), _together(other_grids))
+    detector = Detector(**layer, **_fit_distance(_together(pooled)))
     with_it = dataclasses.replace(classifier, detector=detector.to(classifier.device))
     lowest = np.quantile(validation.film_scores(with_it), _REFUSED)
     farthest = max(float(np.quantile(validation.distances(with_it), 1 - _UNLIKE)), _TINY)
@@ -66,10 +63,8 @@ def fit_detector(classifier: Classifier, train: Split, validation: Validation) -
     )
 
 
-def _features(classifier: Classifier, batches: list[Tensor]) -> Features:
-    found = [classifier.detector_features(batch) for batch in batches]
-    grids, pooled = (torch.cat(parts).cpu().double().numpy() for parts in zip(*found, strict=True))
-    return grids, pooled
+def _together(parts: list[Tensor]) -> NDArray[np.float64]:
+    return np.asarray(torch.cat(parts).cpu().double())
 
 
 def _fit_layer(films_NF: NDArray[np.float64], others_NF: NDArray[np.float64]) -> dict[str, Tensor]:

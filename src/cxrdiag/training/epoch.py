@@ -21,7 +21,6 @@ from cxrdiag.model.classifier import Classifier, normalise
 from cxrdiag.model.device import autocast
 from cxrdiag.model.info import ModelInfo
 from cxrdiag.training.config import Recipe
-from cxrdiag.training.gradients import Gradients
 from cxrdiag.training.history import Epoch
 from cxrdiag.training.optimisation import (
     inconsistency,
@@ -36,7 +35,7 @@ from cxrdiag.training.validation import Validation, non_finite
 
 @dataclass(frozen=True)
 class Job:
-    """All that stays the same while training."""
+    """What a training is given."""
 
     recipe: Recipe
     info: ModelInfo
@@ -44,7 +43,6 @@ class Job:
     val: Split
     weights_2: Tensor
     reporter: Reporter
-    gradients: Gradients
 
     @property
     def n_steps(self) -> int:
@@ -62,7 +60,7 @@ def run_epoch(job: Job, state: State, validation: Validation) -> None:
     config, device = job.recipe.training, job.train.device
     _train_epoch(job, state)
     started = time.perf_counter()
-    kept = state.average if config.ema_decay else state.network
+    kept = state.network if state.average is None else state.average
     # Without the mirror image epochs are told apart just as well, in half the time.
     plain = dataclasses.replace(job.info, mirror=False)
     with autocast(device, config.precision):
@@ -118,14 +116,14 @@ def _train_epoch(job: Job, state: State) -> None:
         targets_BV = targets_B[:, None].expand(-1, n_views)
         x_M1RR = augment(x_M1RR, job.recipe.augment, state.generator, targets_BV.flatten())
         x_BVRR = x_M1RR.view(-1, n_views, side, side)
-        value, logits_BV = job.gradients.compute(state.network, logits, loss, x_BVRR, targets_BV)
+        value, logits_BV = state.gradients.compute(state.network, logits, loss, x_BVRR, targets_BV)
         if not math.isfinite(value):
             where = f"the loss is {value} at epoch {epoch}, step {progress.steps + 1}"
             raise non_finite(f"{where}, of the images {', '.join(job.train.names(chosen_B))}")
         if config.clip_norm:
             torch.nn.utils.clip_grad_norm_(state.network.parameters(), config.clip_norm)
         state.optimizer.step()
-        if config.ema_decay:
+        if state.average is not None:
             update_average(state.average, state.network, config.ema_decay, done)
         progress.steps += 1
         progress.images += len(targets_B)

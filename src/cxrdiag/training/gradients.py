@@ -18,13 +18,14 @@ class Gradients:
     """Computes them whole until memory runs out; from then on in halves, quarters, ...
 
     The sum of the parts is the gradient of the whole batch, so that the recipe's batch size stays
-    what is optimised over. Batch norm goes by the images of a part, and of the try that failed.
+    what is optimised over. Batch-norm statistics are those of each part; the try that ran out of
+    memory may have updated them once already.
     """
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
+    def __init__(self, tell: Callable[[str], None] = lambda text: None, parts: int = 1) -> None:
         """`tell` is told, once each time, when batches are cut smaller."""
         self._tell = tell
-        self._parts = 1
+        self.parts = parts
 
     def compute(
         self,
@@ -45,7 +46,7 @@ class Gradients:
             network.zero_grad()
             total, found = 0.0, []
             # Of one image batch norm learns nothing.
-            n = max(1, min(self._parts, len(targets_B) // 2))
+            n = max(1, min(self.parts, len(targets_B) // 2))
             cut = zip(images_B.tensor_split(n), targets_B.tensor_split(n), strict=True)
             for x, targets in cut:
                 part_logits = logits(x)
@@ -67,14 +68,14 @@ class Gradients:
             self._halve(len(targets_B))
 
     def _halve(self, n: int) -> None:
-        if 2 * self._parts > n // 2:
+        if self.parts >= n // 2:
             raise out_of_memory()
-        self._parts *= 2
+        self.parts = min(2 * self.parts, n // 2)
         for of_maker in (torch.cuda, torch.mps):
             if of_maker.is_available():
                 of_maker.empty_cache()
         self._tell(
-            f"out of memory: each batch of {n} goes through the network in {self._parts} parts; "
+            f"out of memory: each batch of {n} goes through the network in {self.parts} parts; "
             "what is optimised over stays as it is"
         )
 

@@ -54,8 +54,8 @@ def orthogonal(rows_MN: Tensor) -> Tensor:
     """The nearest semi-orthogonal matrix, about: its singular values are near 1, (M, N).
 
     By Newton-Schulz iterations x -> (a + b xx' + c (xx')^2) x, which take nothing but products.
-    Each is a polynomial in xx', so that all but the last product are of (M, M): less than half the
-    work for a convolution, whose inputs are many times its outputs.
+    Each is a polynomial in xx', so that all but the first and the last product are of M x M
+    matrices: less than half the work for a convolution, whose inputs are many times its outputs.
     """
     m, n = rows_MN.shape
     if m > n:

@@ -20,9 +20,9 @@ from cxrdiag.model.info import in_one_line
 from cxrdiag.model.weights import open_weights
 from cxrdiag.runs import RESUME
 
-VERSION = 5
-"""2 was of whole epochs alone; of 3 the augmentation drew other numbers; of 4 the
-normal copies of validation were not cut."""
+VERSION = 6
+"""2 was of whole epochs alone; of 3 the augmentation drew other numbers; of 4 the normal copies of
+validation were not cut; 5 did not tell in how many parts a batch is computed."""
 _NAMES = {
     torch.float64: "F64",
     torch.float32: "F32",

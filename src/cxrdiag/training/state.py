@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from cxrdiag.errors import ModelError, TrainingError
 from cxrdiag.files import DAMAGED
 from cxrdiag.model.info import in_one_line
 from cxrdiag.model.resnet import ResNet
+from cxrdiag.training.gradients import Gradients
 from cxrdiag.training.history import Epoch
 from cxrdiag.training.muon import Muon
 from cxrdiag.training.optimisation import Optimizer
@@ -30,7 +32,7 @@ _STATE: dict[type, set[str]] = {
 
 
 _MOST = 1e15
-"""More than any number of a training."""
+"""More than any count of a training."""
 
 
 @dataclass
@@ -56,9 +58,15 @@ class State:
     """A training between two steps."""
 
     network: ResNet
-    average: ResNet
+    average: ResNet | None
     """Exponential moving average of `network`'s weights, where the recipe wants one."""
     optimizer: Optimizer
+    gradients: Gradients
+    """In how many parts a batch goes through the network."""
+    mean: float
+    """Subtracted from pixels in 0 to 1: of the training films, or of the weights started from."""
+    std: float
+    """Divides them then."""
     best: dict[str, Tensor] = field(default_factory=dict)
     """Weights of the epoch of highest shifted AUROC so far; of equals the last."""
     best_epoch: int = 0
@@ -77,7 +85,7 @@ class State:
         """Write resume.safetensors; `identity` says which training it belongs to."""
         parts = {
             "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
+            "average": self.average.state_dict() if self.average is not None else {},
             "best": self.best,
             "optimizer": _flatten(self.optimizer),
             "generator": {"state": self.generator.get_state()},
@@ -89,6 +97,8 @@ class State:
             "best_epoch": self.best_epoch,
             "history": history,
             "progress": dataclasses.asdict(self.progress),
+            "parts": self.gradients.parts,
+            "normalisation": [self.mean, self.std],
         }
         save_resume(run, tensors, state)
 
@@ -120,7 +130,8 @@ class State:
             part, _, name = key.partition("/")
             parts.setdefault(part, {})[name] = tensor
         self.network.load_state_dict(parts["network"])
-        self.average.load_state_dict(parts["average"])
+        if self.average is not None:
+            self.average.load_state_dict(parts["average"])
         device = next(self.network.parameters()).device
         self.best = {
             name: tensor.to(device, copy=True) for name, tensor in parts.get("best", {}).items()
@@ -129,6 +140,8 @@ class State:
         self.best_epoch = saved["best_epoch"]
         self.history = [Epoch(**row) for row in saved["history"]]
         self.progress = Progress(**saved["progress"])
+        self.gradients.parts = saved["parts"]
+        self.mean, self.std = saved["normalisation"]
         self.generator.set_state(parts["generator"]["state"])
         self._check()
 
@@ -138,8 +151,14 @@ class State:
         for row in rows:
             for item in dataclasses.fields(row):
                 value, kind = getattr(row, item.name), int if str(item.type) == "int" else float
-                if type(value) not in (int, kind) or not 0 <= value < _MOST:
+                most = _MOST if kind is int else math.inf  # a loss may be as high as it likes
+                if type(value) not in (int, kind) or not 0 <= value < most:
                     raise ValueError(f"{item.name} is {value!r}")
+        if type(self.gradients.parts) is not int or not 1 <= self.gradients.parts < _MOST:
+            raise ValueError(f"the parts of a batch are {self.gradients.parts!r}")
+        # Pixels are from 0 to 1; of films that are all alike the deviation is made 1.
+        if not all(type(x) is float and 0 <= x <= 1 for x in (self.mean, self.std)) or not self.std:
+            raise ValueError(f"the normalisation is {self.mean!r}, {self.std!r}")
         if self.progress.images < max(self.progress.steps, self.progress.hits):
             raise ValueError("fewer images than steps or hits")
         if self.progress.steps and not self.progress.seconds:

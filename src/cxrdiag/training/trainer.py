@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -14,7 +15,7 @@ from cxrdiag import __version__
 from cxrdiag.data.batches import Split
 from cxrdiag.data.store import Store
 from cxrdiag.errors import DataError, TrainingError, UsageError, is_out_of_memory
-from cxrdiag.files import held, remove_strays, write_json, write_text
+from cxrdiag.files import held, read_json, remove_strays, write_json, write_text
 from cxrdiag.model.checkpoint import halved, load_model, save_model
 from cxrdiag.model.classifier import Classifier
 from cxrdiag.model.device import number_format, to_device
@@ -35,6 +36,9 @@ from cxrdiag.training.resume import check_resume
 from cxrdiag.training.start import Start, load_start
 from cxrdiag.training.state import State
 from cxrdiag.training.validation import Validation
+
+_FEW = 50
+"""Validation films of a class: of fewer, a sensitivity or specificity of 0.98 is that of all."""
 
 
 def fit(
@@ -80,27 +84,25 @@ def _fit(
             hint="lower one of the two",
             code="bad_value",
         )
-    start = load_start(recipe, reporter.pause)
-    job = _prepare(recipe, store, device, start, reporter)
-    torch.manual_seed(recipe.training.seed)
-    network = ResNet(recipe.model.arch, width=recipe.model.width)
-    if start is not None:
-        network.load_state_dict({**network.state_dict(), **start.weights})
-    network = to_device(network, device)
-    state = State(network, copy.deepcopy(network), build_optimizer(network, recipe.training))
+    train, val = _splits(store, device)
+    _tell_of_few(val, reporter)
+    # What it started from is in what was saved.
+    start = None if resume else load_start(recipe, reporter.pause)
+    state = _begin(recipe, start, train, reporter)
     identity = {
         "recipe": dataclasses.asdict(recipe),
         "data": store.fingerprint,
         "image_size": store.image_size,
-        # Of the weights that it started from, which may be other ones in another version.
-        "normalisation": [job.info.mean, job.info.std],
     }
+    precision = number_format(device, recipe.training.precision)  # it decides the time
+    environment = {**describe_environment(device), "precision": precision}
     if resume:
         state.restore(run, identity)
         write_history(run / "history.csv", state.history)  # it may have been killed before that
+        _tell_of_differences(read_json(run / "environment.json"), environment, reporter)
+    job = _job(recipe, store, train, val, state, reporter)
     write_text(run / "config.yaml", dump_recipe(recipe))
-    precision = number_format(device, recipe.training.precision)  # it decides the time
-    write_json(run / "environment.json", {**describe_environment(device), "precision": precision})
+    write_json(run / "environment.json", environment)
     validation = Validation(job.val, job.info.resolution, recipe.augment.normal_cut, reporter.pause)
     try:
         with kept_memory():
@@ -146,9 +148,8 @@ def _alone(run: Path, resume: bool) -> Iterator[None]:
                 discard(run)
 
 
-def _prepare(
-    recipe: Recipe, store: Store, device: torch.device, start: Start | None, reporter: Reporter
-) -> Job:
+def _splits(store: Store, device: torch.device) -> tuple[Split, Split]:
+    """Train and val, of which each holds both classes."""
     train, val = Split(store, "train", device), Split(store, "val", device)
     for what, split in (("train", train), ("val", val)):
         if split.targets_N.unique().numel() < 2:
@@ -158,15 +159,42 @@ def _prepare(
                 hint="a classifier needs both Normal and Pneumonia",
                 code="one_class",
             )
+    return train, val
+
+
+def _tell_of_few(val: Split, reporter: Reporter) -> None:
+    n_sick = int(val.targets_N.sum())
+    n_well = len(val) - n_sick
+    if min(n_sick, n_well) < _FEW:
+        reporter.note(
+            f"few validation films, {n_well} Normal and {n_sick} Pneumonia: the epoch, the "
+            "temperature and the thresholds that they choose are rough"
+        )
+
+
+def _begin(recipe: Recipe, start: Start | None, train: Split, reporter: Reporter) -> State:
+    torch.manual_seed(recipe.training.seed)
+    network = ResNet(recipe.model.arch, width=recipe.model.width)
+    if start is not None:
+        network.load_state_dict({**network.state_dict(), **start.weights})
+    network = to_device(network, train.device)
+    average = copy.deepcopy(network) if recipe.training.ema_decay else None
+    optimizer = build_optimizer(network, recipe.training)
     mean, std = (start.mean, start.std) if start else train.pixel_statistics()
+    return State(network, average, optimizer, Gradients(reporter.note), mean, std)
+
+
+def _job(
+    recipe: Recipe, store: Store, train: Split, val: Split, state: State, reporter: Reporter
+) -> Job:
     info = ModelInfo(
         arch=recipe.model.arch,
         width=recipe.model.width,
         image_size=store.image_size,
         mirror=recipe.model.mirror,
         resolution=recipe.data.resolution,
-        mean=mean,
-        std=std,
+        mean=state.mean,
+        std=state.std,
         threshold=0.5,
         # Balanced training knows no prevalence; any other learns that of its films.
         prevalence=0.5 if recipe.training.balance else float(train.targets_N.float().mean()),
@@ -176,13 +204,28 @@ def _prepare(
         cxrdiag_version=__version__,
     )
     weights_2 = class_weights(train.targets_N, recipe.training.balance)
-    return Job(recipe, info, train, val, weights_2, reporter, Gradients(reporter.note))
+    return Job(recipe, info, train, val, weights_2, reporter)
+
+
+def _tell_of_differences(before: dict[str, Any], now: dict[str, Any], reporter: Reporter) -> None:
+    """Say what rounds sums otherwise than where the training began."""
+    names = ("processor", "threads", "device", "gpu", "precision", "torch")
+    changed = [
+        f"{name} {now[name]}, before {before.get(name)}"
+        for name in names
+        if before and before.get(name) != now[name]
+    ]
+    if changed:
+        reporter.note(
+            f"resumed with another environment ({'; '.join(changed)}): the weights will not be, to "
+            "the last bit, those of a training that was never interrupted"
+        )
 
 
 def _has_ended(history: list[Epoch], recipe: Recipe) -> bool:
     patience = recipe.training.patience
     aurocs = [row.shifted_auroc for row in history]
-    # From the first of equal ones on, though the last of them is kept: it gained nothing.
+    # Patience counts from the first of equal ones, though the last is kept: it gained nothing.
     stale = bool(aurocs) and len(aurocs) - 1 - aurocs.index(max(aurocs)) >= patience
     return len(history) >= recipe.training.epochs or (patience > 0 and stale)
 

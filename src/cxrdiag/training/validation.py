@@ -133,7 +133,8 @@ class Validation:
 
     def distances(self, classifier: Classifier) -> NDArray[np.float32]:
         """Of `Classifier.detect`, of the films as they are, (N,)."""
-        return classifier.split_answers(self._val).detected.distances_B
+        batches = self._val.in_order(classifier.batch)
+        return np.concatenate([classifier.detect(images).distances_B for images, _ in batches])
 
     def shifted_logits(
         self, classifier: Classifier

@@ -1,4 +1,4 @@
-"""How well the class can be told without looking at the lungs.
+"""How well the class can be told without seeing what the lungs look like.
 
 A network learns whatever tells the classes apart: the make of the film as readily as the disease
 (Zech et al. 2018, doi 10.1371/journal.pmed.1002683; DeGrave et al. 2021,
@@ -20,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from cxrdiag.data.audit.thumbnails import SIDE
+from cxrdiag.data.findings import ENCODING
 from cxrdiag.data.folds import stratified_group_folds
 from cxrdiag.data.image import Encoding
 
@@ -27,9 +28,7 @@ WARN_FROM = 0.6
 """AUROC from which a shortcut is worth a warning."""
 FOLDS = 5
 SAMPLE = 10_000
-"""More images than this say nothing more, and take long: so many are drawn."""
-ENCODING = "file mode and quality"
-"""The view that a store does not keep: it is had while the files are read alone."""
+"""Of more images than this a random sample is used: all would change nothing, and take long."""
 FACTS = ["width", "height", "bytes"]
 """Columns of a store's records."""
 _RING, _CORNER = SIDE // 16, SIDE * 3 // 16
@@ -77,9 +76,10 @@ def views_without_lungs(
     facts_NF: NDArray[np.float64],
     encodings: Sequence[Encoding] = (),
 ) -> dict[str, NDArray[np.floating]]:
-    """What is known of N images but for the lungs, a row each: file, borders, gray levels.
+    """What is known of N images without knowing where in them anything lies, a row each.
 
-    `grays_NG` are shares of gray levels, `facts_NF` width, height and bytes of the files.
+    `grays_NG` are shares of gray levels of the whole film: opaque lungs count in them too, as they
+    do in the bytes of a file. `facts_NF` are width, height and bytes of the files.
     """
     logs = np.log(facts_NF)
     views: dict[str, NDArray[np.floating]] = {
