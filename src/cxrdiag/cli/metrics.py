@@ -94,7 +94,7 @@ def _certainty(metrics: dict[str, Any]) -> str:
         for kind, n in (("certain", metrics["n"] - n_uncertain), ("uncertain", n_uncertain))
         if n
     ]
-    lines = [f"right are {', '.join(right)}"]
+    lines = [f"right: {', '.join(right)}"]
     if metrics["ece_reweighted"] is not None:
         calibrated, raw = (
             in_words(metrics, f"ece_reweighted{kind}") for kind in ("", "_without_temperature")

@@ -39,7 +39,7 @@ class Chart:
         """A line through points; in the legend where it has a name."""
         points = " ".join(f"{a:.1f},{b:.1f}" for a, b in map(self._at, xs, ys))
         self._drawn.append(Markup('<polyline class="line {}" points="{}"/>').format(colour, points))
-        self._name(name, colour)
+        self._name(name, f"line {colour}")
 
     def dots(
         self,
@@ -56,7 +56,7 @@ class Chart:
             a, b = self._at(x, y)
             shape = _DIAMOND if colour == "c2" else _DOT  # not told by its colour alone
             self._drawn.append(shape.format(colour, a, b, radius, text))
-        self._name(name, colour)
+        self._name(name, f"dot {colour}")
 
     def texts(self, xs: Sequence[float], ys: Sequence[float], texts: Sequence[str]) -> None:
         """A text below each point, or above those at the bottom."""
@@ -74,15 +74,15 @@ class Chart:
         for left, right, height in zip(edges, edges[1:], heights, strict=False):
             (a, b), c = self._at(left, height), self._at(right, 0)[0]
             self._drawn.append(_BAR.format(colour, a, b, max(c - a - 1, 0.5), floor - b))
-        self._name(name, colour)
+        self._name(name, f"bar {colour}")
 
     def svg(self) -> Markup:
         """The chart with its legend, as an element of a page."""
         title, description = map(escape, self._head)
         width, height = _LEFT + _SIDE + _RIGHT, _TOP + _SIDE + _BOTTOM
         legend = Markup("").join(
-            Markup('<li><span class="key {}"></span>{}</li>').format(colour, name)
-            for name, colour in self._legend
+            Markup('<li><span class="key {}"></span>{}</li>').format(mark, name)
+            for name, mark in self._legend
         )
         return Markup(
             '<figure class="chart"><figcaption>{title}</figcaption>'
@@ -119,9 +119,9 @@ class Chart:
         up = (y - self._y[0]) / (self._y[1] - self._y[0])
         return _LEFT + _SIDE * across, _TOP + _SIDE * (1 - up)
 
-    def _name(self, name: str, colour: str) -> None:
+    def _name(self, name: str, mark: str) -> None:
         if name:
-            self._legend.append((name, colour))
+            self._legend.append((name, mark))
 
 
 def _text(x: float, y: float, anchor: str, text: str) -> Markup:

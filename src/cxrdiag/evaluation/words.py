@@ -20,9 +20,9 @@ OTHER_STORE = (
     "training is not known, and if they were, the scores are too good"
 )
 _OWN = {
-    "train": "the model was trained on these films: expect less of others",
-    "val": "the model's epoch, temperature and thresholds were chosen by these films: expect less "
-    "of others",
+    "train": "the model was trained on these films: expect lower scores of others",
+    "val": "the model's epoch, temperature and thresholds were chosen by these films: expect lower "
+    "scores of others",
 }
 
 
