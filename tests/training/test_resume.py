@@ -18,11 +18,13 @@ from cxrdiag.data.prepare import prepare
 from cxrdiag.data.store import Store
 from cxrdiag.errors import TrainingError, UsageError
 from cxrdiag.files import held
+from cxrdiag.model.checkpoint import load_model
 from cxrdiag.model.resnet import ResNet
 from cxrdiag.training.config import DataConfig, ModelConfig, Recipe, TrainingConfig
 from cxrdiag.training.gradients import Gradients
 from cxrdiag.training.history import Epoch
 from cxrdiag.training.optimisation import class_weights, loss_function
+from cxrdiag.training.recipe import load_recipe
 from cxrdiag.training.reporter import Reporter, Step, Stop
 from cxrdiag.training.start import Start
 from cxrdiag.training.trainer import fit
@@ -214,6 +216,25 @@ def test_another_environment_is_told(store: Store, tmp_path: Path) -> None:
     assert "precision fp32, before fp64" in note
     assert f"threads {document['threads']}, before 64" in note
     assert "torch" not in note
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_trains_stops_goes_on_and_answers_as_the_cpu_does(
+    store: Store, tmp_path: Path
+) -> None:
+    cuda = torch.device("cuda")
+    more = ["model.width=8", "data.resolution=32", "training.epochs=2", "training.batch_size=20"]
+    recipe, stopped = load_recipe("default", more), _Listener(tmp_path, "mid-epoch")
+    with pytest.raises(Stop):
+        fit(recipe, store, tmp_path, device=cuda, reporter=stopped.reporter())
+    resumed = _Listener(tmp_path)
+    fit(recipe, store, tmp_path, device=cuda, resume=True, reporter=resumed.reporter())
+    assert not set(stopped.losses) & set(resumed.losses)
+    assert len(stopped.losses | resumed.losses) == N_EPOCHS * N_STEPS
+    images = store.images_NSS[:30]
+    here, there = (load_model(tmp_path, device).logits(images) for device in (CPU, cuda))
+    assert there == pytest.approx(here, abs=1e-4)
 
 
 def test_of_few_validation_films_it_says_so(store: Store, tmp_path: Path) -> None:

@@ -5,17 +5,16 @@ Shapes: B batch, S side of a stored square, C channels, H and W sides, N parts o
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 
 def resize(images_BSS: Tensor, size: int) -> Tensor:
-    """uint8 (B, S, S) to float (B, 1, size, size) in 0 to 1, antialiased, channels last."""
+    """uint8 (B, S, S) to float (B, 1, size, size) in 0 to 1, antialiased."""
     x = images_BSS[:, None].float().div_(255.0)
     if x.shape[-1] != size:
         x = F.interpolate(x, (size, size), mode="bilinear", antialias=True, align_corners=False)
-    return x.contiguous(memory_format=torch.channels_last)
+    return x
 
 
 def mean_parts(x_BCHW: Tensor, n: int) -> Tensor:
