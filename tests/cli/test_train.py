@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cxrdiag.cli.train import _split
 from cxrdiag.data.batches import Split
 from cxrdiag.data.prepare import prepare
 from cxrdiag.data.store import Store
@@ -91,7 +90,7 @@ def test_where_nobody_reads_what_is_said_the_exit_code_still_tells_of_the_signal
 
 
 def test_what_comes_next_is_not_a_split_that_the_store_lacks(
-    small_store: Store, tmp_path: Path
+    tmp_path: Path, cxrdiag_command
 ) -> None:
     rng = np.random.default_rng(0)
     for label, name in (("NORMAL", "IM-{:04}-0001.png"), ("PNEUMONIA", "person{}_virus_1.png")):
@@ -101,5 +100,8 @@ def test_what_comes_next_is_not_a_split_that_the_store_lacks(
             noise = Image.fromarray(rng.integers(0, 256, (40, 40), np.uint8))
             noise.save(folder / name.format(i))
     prepare(tmp_path / "films", tmp_path / "store", size=32, audited=False)
-    assert list(_split(tmp_path / "store")) == ["--split", "val"]
-    assert not _split(small_store.path)
+    prepared = ("--data", tmp_path / "store", "--recipe", "smoke", "--set", "model.width=8")
+    outcome = cxrdiag_command("train", *prepared, "--epochs", "1", "--run", tmp_path / "run")
+    assert outcome.code == 0
+    assert "--split val" in outcome.out
+    assert "few validation films, 1 Normal and 2 Pneumonia" in outcome.err

@@ -27,7 +27,7 @@ def test_there_are_enough_and_no_two_are_named_alike() -> None:
     assert len(CASES) > 450
     assert len({case.name for case in CASES}) == len(CASES)
     readme = Path(__file__).parents[2] / "README.md"
-    assert f"\n{len(CASES)} made files check this" in readme.read_text(encoding="utf-8")
+    assert f"tested with {len(CASES)} synthetic files" in readme.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

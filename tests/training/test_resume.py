@@ -237,14 +237,6 @@ def test_a_gpu_trains_stops_goes_on_and_answers_as_the_cpu_does(
     assert there == pytest.approx(here, abs=1e-4)
 
 
-def test_of_few_validation_films_it_says_so(store: Store, tmp_path: Path) -> None:
-    notes: list[str] = []
-    val = store.targets(store.rows("val"))
-    fit(_recipe(True), store, tmp_path, device=CPU, reporter=Reporter(note=notes.append))
-    (note,) = notes
-    assert f"{(val == 0).sum()} Normal and {(val == 1).sum()} Pneumonia" in note
-
-
 def test_a_folder_belongs_to_one_training(store: Store, tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()

@@ -37,9 +37,6 @@ from cxrdiag.training.start import Start, load_start
 from cxrdiag.training.state import State
 from cxrdiag.training.validation import Validation
 
-_FEW = 50
-"""Validation films of a class: of fewer, a sensitivity or specificity of 0.98 is that of all."""
-
 
 def fit(
     recipe: Recipe,
@@ -85,7 +82,6 @@ def _fit(
             code="bad_value",
         )
     train, val = _splits(store, device)
-    _tell_of_few(val, reporter)
     # What it started from is in what was saved.
     start = None if resume else load_start(recipe, reporter.pause)
     state = _begin(recipe, start, train, reporter)
@@ -160,16 +156,6 @@ def _splits(store: Store, device: torch.device) -> tuple[Split, Split]:
                 code="one_class",
             )
     return train, val
-
-
-def _tell_of_few(val: Split, reporter: Reporter) -> None:
-    n_sick = int(val.targets_N.sum())
-    n_well = len(val) - n_sick
-    if min(n_sick, n_well) < _FEW:
-        reporter.note(
-            f"few validation films, {n_well} Normal and {n_sick} Pneumonia: the epoch, the "
-            "temperature and the thresholds that they choose are rough"
-        )
 
 
 def _begin(recipe: Recipe, start: Start | None, train: Split, reporter: Reporter) -> State:

@@ -87,9 +87,7 @@ def test_patients_of_very_unequal_numbers_of_films(recwarn: pytest.WarningsRecor
 
 def test_where_a_fold_would_have_one_class_nothing_is_said() -> None:
     """Five patients of either class and more: but a few of them have nearly all films."""
-    films = (
-        "n7 p6 n2 n6 p0 p7 p7 p7 p7 p1 n2 p6 n4 p10 n7 n1 n6 p7 n1 n3 n7 n7 n3 n2 p7 p6"
-    )
+    films = "n7 p6 n2 n6 p0 p7 p7 p7 p7 p1 n2 p6 n4 p10 n7 n1 n6 p7 n1 n3 n7 n7 n3 n2 p7 p6"
     films += " p4 n2 p1 n0 p6 n2 p10 p1 n4 n4"
     targets = np.array([film[0] == "p" for film in films.split()]).astype(np.int64)
     views = {name: x[: len(targets)] for name, x in views_without_lungs(*data()).items()}
