@@ -69,6 +69,15 @@ def test_the_evaluation_of_the_shipped_model_is_that_of_its_metrics(
         assert " ".join(line.split()) in said
 
 
+def test_the_headline_is_that_of_the_shipped_model():
+    metrics = json.loads((SHIPPED_FOLDER / "metrics.json").read_text(encoding="utf-8"))
+    said = (
+        "an accuracy of {accuracy:.3f}, an AUROC of {auroc:.3f}, a sensitivity of "
+        "{sensitivity:.3f} and a specificity of {specificity:.3f}"
+    )
+    assert said.format(**metrics) in " ".join(README.split())
+
+
 def test_every_key_of_metrics_json_is_told():
     metrics = json.loads((SHIPPED_FOLDER / "metrics.json").read_text(encoding="utf-8"))
     table = README.partition("<code>metrics.json</code>")[2].partition("</details>")[0]
