@@ -191,10 +191,12 @@ def test_an_old_folder_that_cannot_be_removed_does_no_harm(
             (folder / "a").write_text(text)
             monkeypatch.setattr("os.rmdir", _not_empty)
     assert _tree(path) == {"a": b"new"}
+    path.rename(tmp_path / "away")
     clear_up(path)
+    assert not path.exists()  # what was replaced, or part of it, does not come back
     monkeypatch.undo()
     clear_up(path)
-    assert [each.name for each in tmp_path.iterdir()] == ["store"]
+    assert [each.name for each in tmp_path.iterdir()] == ["away"]
 
 
 def _not_empty(path: object, **options: object) -> None:

@@ -153,8 +153,9 @@ def remove_strays(folder: Path) -> None:
 def new_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder that becomes `path` when the block ends without an error.
 
-    An earlier `path` is replaced: it is moved aside first and removed last. What a process that was
-    killed meanwhile leaves behind is for `clear_up`.
+    An earlier `path` is replaced: it is moved aside first and removed last, as far as it can be:
+    not on a network disk while another process reads it. What is left behind, as by a process that
+    was killed, is for `clear_up`.
     """
     path = resolved(path)  # a link is followed, not replaced
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -185,8 +186,7 @@ def _replace(path: Path, temporary: Path) -> None:
             old.rename(path)
             raise
         fsync(path.parent)  # first: until then a failing machine may need the old one
-        # What cannot be removed, as on a network disk while it is read, does no harm.
-        shutil.rmtree(old, ignore_errors=True)
+        old.rename(temporary)  # to be removed as such, and never to be put back in part
 
 
 def clear_up(path: Path) -> None:

@@ -53,12 +53,16 @@ def test_a_signal_before_the_first_step_interrupts_nothing_half_way_and_leaves_n
     assert not run.exists()
 
 
+@pytest.mark.parametrize("where", ["a broken pipe", "a full disk"])
 def test_a_training_goes_on_where_nobody_reads_what_is_said(
-    small_store: Store, tmp_path: Path
+    small_store: Store, tmp_path: Path, where: str
 ) -> None:
     arguments = ["--recipe", "smoke", "--epochs", "1", "--data", small_store.path]
-    reader, writer = os.pipe()
-    os.close(reader)
+    if where == "a full disk":
+        writer = os.open("/dev/full", os.O_WRONLY)
+    else:
+        reader, writer = os.pipe()
+        os.close(reader)
     done = subprocess.run(
         [sys.executable, "-m", "cxrdiag", "train", "--run", tmp_path, *map(str, arguments)],
         stderr=writer,

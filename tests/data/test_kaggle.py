@@ -20,7 +20,9 @@ from cxrdiag.data.kaggle import bare_normal_number, bare_person_number, patient_
         ("person9.jpeg", "", "", ""),
         ("1-s2.0-S0929664620300449-gr2_lrg-a.jpg", "", "", ""),
         ("IM-0001-0001.dcm", "", "", ""),  # as a viewer exports whatever patient's first film
-        ("person9_virus_1.DICOM", "", "", ""),
+        ("IM-0001-0001", "", "", ""),
+        ("IM-0001-0001.17", "", "", ""),
+        ("person9_virus_1.DICOM", "person9_virus", "person9", ""),
     ],
 )
 def test_the_patient_is_read_from_the_name_or_unknown(

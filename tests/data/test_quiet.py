@@ -36,6 +36,17 @@ def test_what_was_there_comes_back_whatever_is_raised() -> None:
         warnings.warn("heard", UserWarning, stacklevel=1)
 
 
+def test_a_part_of_a_library_with_a_level_of_its_own_is_not_heard(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    logger = logging.getLogger("PIL.TiffImagePlugin")
+    caplog.set_level(logging.DEBUG, logger.name)
+    with quiet():
+        logger.debug("a name")
+    assert caplog.text == ""
+    assert logger.level == logging.DEBUG
+
+
 def test_what_others_log_is_heard(caplog: pytest.LogCaptureFixture) -> None:
     with quiet():
         logging.getLogger("a.hospital").warning("the queue is full")

@@ -161,7 +161,7 @@ def test_where_all_of_a_class_are_of_unknown_patients_files_stand_for_themselves
 
 def test_validation_is_never_one_patient() -> None:
     records = [record(f"{i}-{j}", f"P{i}", kind=KINDS[j % 2]) for i in range(10) for j in range(10)]
-    with pytest.raises(DataError, match="no tenth of the patients") as caught:
+    with pytest.raises(DataError, match="is of two or more") as caught:
         assign_splits(records, own_bytes(records), 0)
     assert caught.value.code == "too_few_patients"
 

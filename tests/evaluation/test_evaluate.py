@@ -97,20 +97,34 @@ def test_each_evaluation_on_test_is_counted(own_run: Path, small_store: Store) -
     counts.append(evaluate(own_run, small_store, "test", CPU)["test_evaluations"])
     assert counts == [1, 2, 3]
     assert _read_json(own_run / "metrics.json")["test_evaluations"] == 3
-    other = dataclasses.replace(small_store, info={**small_store.info, "fingerprint": "other"})
-    assert evaluate(own_run, other, "test", CPU)["test_evaluations"] == 1  # of films never seen
+    split_anew = dataclasses.replace(small_store, info={**small_store.info, "fingerprint": "other"})
+    assert evaluate(own_run, split_anew, "test", CPU)["test_evaluations"] == 4  # the same films
+    assert evaluate(own_run, _of_other_films(small_store), "test", CPU)["test_evaluations"] == 1
+    assert evaluate(own_run, small_store, "test", CPU)["test_evaluations"] == 5
+
+
+def _of_other_films(store: Store) -> Store:
+    return dataclasses.replace(store, records=store.records.assign(sha256="0" * 64))
+
+
+def test_an_older_count_counts_whatever_it_was_of(own_run: Path, small_store: Store) -> None:
+    (own_run / "test_evaluations.json").write_text('{"count": 3}')
     assert evaluate(own_run, small_store, "test", CPU)["test_evaluations"] == 4
 
 
-def test_looks_before_a_model_was_packaged_count_for_its_own_store_alone(
+def test_looks_before_a_model_was_packaged_count_for_its_films_alone(
     own_run: Path, small_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     evaluate(own_run, small_store, "test", CPU)
     (own_run / "test_evaluations.json").unlink()
     monkeypatch.setattr("cxrdiag.runs.SHIPPED_FOLDER", own_run)
     monkeypatch.chdir(own_run.parent)
-    other = dataclasses.replace(small_store, info={**small_store.info, "fingerprint": "other"})
-    assert evaluate(own_run, other, "test", CPU)["test_evaluations"] == 1
+    assert evaluate(own_run, _of_other_films(small_store), "test", CPU)["test_evaluations"] == 1
+    assert evaluate(own_run, small_store, "test", CPU)["test_evaluations"] == 2
+    path = own_run.parent / "runs" / "shipped" / "test_evaluations.json"
+    document = _read_json(path)
+    looks = [{**look, "weights_sha256": "of an earlier package"} for look in document["looks"]]
+    path.write_text(json.dumps({**document, "looks": looks}))
     assert evaluate(own_run, small_store, "test", CPU)["test_evaluations"] == 2
     assert not (own_run / "test_evaluations.json").exists()
 
@@ -125,10 +139,12 @@ def test_two_evaluations_at_once_do_not_count_as_one(own_run: Path, small_store:
 @pytest.mark.parametrize(
     "count",
     [
-        *("{", "3", "[" * 100_000, "{}", '{"looks": 3}', '{"looks": [3]}'),
+        *("{", "3", "[" * 100_000, '{"count": Infinity}', '{"count": null}', '{"count": -5}'),
+        *('{"count": "3"}', '{"count": true}', '{"count": 2.7}', "{}", '{"looks": []}'),
+        '{"format": "cxrdiag looks at test", "version": 2, "looks": []}',
         *(
-            f'{{"looks": [{{"count": {count}}}]}}'
-            for count in ("Infinity", "null", "-5", '"3"', "true", "2.7")
+            f'{{"format": "cxrdiag looks at test", "version": 1, "looks": {looks}}}'
+            for looks in ("3", "[3]", '[{"count": null}]')
         ),
     ],
 )

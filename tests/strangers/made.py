@@ -125,7 +125,7 @@ def _fresh() -> State:
     torch.manual_seed(0)
     network = to_device(ResNet(RECIPE.model.arch, width=RECIPE.model.width), CPU)
     optimizer = build_optimizer(network, RECIPE.training)
-    return State(network, copy.deepcopy(network), optimizer, Gradients(), 0.5, 0.25)
+    return State(network, copy.deepcopy(network), optimizer, Gradients(print), 0.5, 0.25)
 
 
 def _step(state: State) -> None:

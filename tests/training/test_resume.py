@@ -329,7 +329,7 @@ def test_no_part_is_of_one_image_whatever_was_needed_before() -> None:
 
 @pytest.mark.parametrize("n", range(2, 70))
 def test_a_batch_of_any_size_goes_through_where_three_images_do(n: int) -> None:
-    network, gradients = _Small(), Gradients()
+    network, gradients = _Small(), Gradients(lambda text: None)
     x, targets = torch.randn(n, 1, 4, 4), torch.zeros(n)
     gradients.compute(network, network, lambda a, b: a.sum(), x, targets)
     through = [size for size in network.sizes if size <= 3]

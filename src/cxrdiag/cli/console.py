@@ -39,11 +39,16 @@ class _Plain(Console):
         has_width = self.is_terminal or "COLUMNS" in os.environ
         if not has_width and any(isinstance(x, Table) for x in objects):
             self.width = _WIDEST  # in a file, or another program, no column is to be cut off
-        super().print(*(plain(x) if isinstance(x, str) else x for x in objects), **options)
+        try:
+            super().print(*(plain(x) if isinstance(x, str) else x for x in objects), **options)
+        except OSError:
+            if not self.stderr:
+                raise
+            self.quiet = True  # its disk is full, say: a training may take hours, and goes on
         self._width = None
 
     def on_broken_pipe(self) -> None:
-        """Go on in silence where nobody reads messages any more: a training may take hours."""
+        """Go on in silence where nobody reads messages any more."""
         if not self.stderr:
             super().on_broken_pipe()
         self.quiet = True

@@ -109,15 +109,15 @@ def export(
 
 
 def _refuse_graph_of_others(path: Path) -> None:
-    """Raise UsageError where a graph that another program made would be replaced."""
+    """Raise UsageError where what another program made would be replaced."""
     from cxrdiag.model.nodes import PRODUCER
 
     if path.is_file():
         with path.open("rb") as file:
-            is_ours = PRODUCER.encode() in file.read(32)  # a graph says first who made it
-        if not is_ours:
+            head = file.read(32)  # a graph says first who made it
+        if head and PRODUCER.encode() not in head:
             raise UsageError(
-                "another program's graph is there already",
+                "a file that cxrdiag did not write is there already",
                 path=path,
                 hint="name another file: --out FILE.onnx",
                 code="overwrite",

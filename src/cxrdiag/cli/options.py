@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -57,8 +58,9 @@ def refuse_to_overwrite(option: str, target: Path, suffix: str, films: Sequence[
     exists = place.exists()
     does = "would write over this file" if exists else "is called as a film is"
     # A run's own tables, and a store's.
-    kept_beside = (INFO, "metrics.json", "store.json")
-    is_kept = suffix == ".csv" and any((place.parent / x).exists() for x in kept_beside)
+    is_table = re.fullmatch(r"(predictions(-val|-train)?|history|records)\.csv", place.name)
+    beside = (INFO, "metrics.json", "store.json")
+    is_kept = is_table is not None and any((place.parent / name).exists() for name in beside)
     if is_film or (place.is_file() and (is_kept or place.suffix.lower() != suffix)):
         raise UsageError(
             f"{option} {does}",

@@ -17,7 +17,7 @@ from cxrdiag.cli.signals import Signals
 from cxrdiag.errors import DataError, UsageError
 
 _FEW = 50
-"""Validation films of a class: of fewer, a sensitivity or specificity of 0.98 is that of all."""
+"""Validation films of a class: of fewer, each is more than 2 % of them."""
 
 
 def train(

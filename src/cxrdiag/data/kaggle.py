@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 NORMAL, PNEUMONIA = "Normal", "Pneumonia"
 METADATA = "Chest_xray_Corona_Metadata.csv"
@@ -33,16 +33,16 @@ class Record:
 def patient_of(name: str) -> str:
     """The cautious patient key of a file name: number and kind, or "" when there is none.
 
-    None of DICOM files: some viewers call the first series of whatever patient IM-0001-0001.dcm.
+    No IM-0001 of DICOM files: some viewers call the first series of whatever patient so.
 
     >>> patient_of("person90_bacteria_443.jpeg"), patient_of("NORMAL2-IM-0381-0001.jpeg")
     ('person90_bacteria', 'NORMAL2-IM-0381')
     """
-    if name.lower().endswith((".dcm", ".dicom")):
-        return ""
     if match := _PERSON.match(name):
         return f"{match['number']}_{match['kind']}"
-    if match := _NORMAL_SCAN.match(name):
+    suffix = PurePath(name).suffix.lower()
+    may_be_dicom = suffix in (".dcm", ".dicom") or not suffix[1:].strip("0123456789")
+    if not may_be_dicom and (match := _NORMAL_SCAN.match(name)):
         return match[0][:-1]
     return ""
 

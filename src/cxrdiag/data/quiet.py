@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+_LIBRARIES = ("PIL", "pydicom")
 _COUNT = threading.Lock()
 _silence = ExitStack()
 _inside = 0
@@ -15,7 +16,7 @@ _inside = 0
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No warning of this block is shown, becomes an error, or is logged by Pillow or pydicom.
+    """No warning of this block is shown or becomes an error; Pillow and pydicom log nothing.
 
     Filters are the process's and not the thread's: the first thread to enter sets them, the last to
     leave puts back what was there, and none waits for another to decode its picture.
@@ -36,11 +37,13 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    loggers = [logging.getLogger(name) for name in ("PIL", "pydicom")]
+    # Theirs alone: what other threads of a program log is none of our business. Each of them: one
+    # may have a level of its own.
+    names = [*_LIBRARIES, *logging.root.manager.loggerDict]
+    loggers = [logging.getLogger(name) for name in names if name.split(".")[0] in _LIBRARIES]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        # Theirs alone: what other threads of a program log is none of our business.
         for logger in loggers:
             logger.setLevel(logging.CRITICAL + 1)
         try:

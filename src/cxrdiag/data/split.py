@@ -102,7 +102,8 @@ def _draw(
         if _is_fair(labels, np.array(groups), chosen):
             return [train[position] for position in chosen]
     raise DataError(
-        "no tenth of the patients in train has films of both classes and leaves both",
+        "no tenth of the patients in train is of two or more, has films of both classes and leaves "
+        "both",
         hint="films of more patients are needed, or a val/ of your own of 100 films or more",
         code="too_few_patients",
     )

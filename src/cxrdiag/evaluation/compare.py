@@ -49,7 +49,7 @@ def compare(first: Path, second: Path, split: str = "test") -> dict[str, Any]:
             - _metrics(truth, scores[0], called[0], weights)
             for weights in resamples(clusters(a), truth)
         ]
-    )
+    ).reshape(-1, len(METRICS))
     right = [c == truth for c in called]
     only_first, only_second = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
     disagreed = only_first + only_second

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ from cxrdiag.model.probability import probability
 from cxrdiag.runs import INFO, evaluation_folder, model_name, of_split
 
 _COLUMNS = ["name", "label", "split", "patient", "subtype"]
+_LOOKS = {"format": "cxrdiag looks at test", "version": 1}
+"""How test_evaluations.json begins."""
 
 
 def evaluate(
@@ -46,8 +49,8 @@ def evaluate(
 
     Writes the files above into the model's folder, those of the shipped model into `runs/shipped`;
     for a split other than test under names such as metrics-val.json. Returns the metrics. Each
-    evaluation of these weights on the test split of this store is counted in test_evaluations.json:
-    a test set that is looked at often is no longer one. Raises DataError where split, store and
+    evaluation of these weights on these test films is counted in test_evaluations.json: a test set
+    that is looked at often is no longer one. Raises DataError where split, store and
     model do not fit, UsageError for a split that no store has, or an operating point that the model
     has not, and ModelError where the model cannot be used, or its count of evaluations not be read.
     """
@@ -58,7 +61,7 @@ def evaluate(
     check_image_size(store, info.image_size)
     check_findings(store)  # before the look at test is counted
     part = Split(store, split, device)
-    identity = _identity(model, store)
+    identity = _identity(model, store, split)
     counted = {}
     if split == "test":
         counted = {"test_evaluations": _count_evaluation(model, out, identity)}
@@ -141,7 +144,7 @@ def is_evaluated(
         described = json.loads((model / INFO).read_text(encoding="utf-8"))
         wanted = {
             **FORMAT,
-            **_identity(model, store),
+            **_identity(model, store, split),
             # Weights stay as they are where these are fitted anew.
             "temperature": described["temperature"],
             "operating_point": operating_point,
@@ -152,11 +155,13 @@ def is_evaluated(
         return False  # what is wrong with the model is said where it is loaded
 
 
-def _identity(model: Path, store: Store) -> dict[str, str]:
+def _identity(model: Path, store: Store, split: str) -> dict[str, str]:
     described = json.loads((model / INFO).read_text(encoding="utf-8"))
+    films = sorted(store.records["sha256"][store.rows(split)])
     return {
         "weights_sha256": described["weights_sha256"],
         "data_fingerprint": store.fingerprint,
+        "films_sha256": hashlib.sha256("".join(films).encode()).hexdigest(),
     }
 
 
@@ -177,18 +182,20 @@ def _count_evaluation(model: Path, out: Path, identity: dict[str, str]) -> int:
 def _count(model: Path, out: Path, identity: dict[str, str]) -> int:
     """Count a look at the test split before it is taken: one that fails half-way is a look too.
 
-    Looks are of weights at a store: another store's test split was not seen by them. Those that
-    were taken before a model was put into the package are told in its metrics.json.
+    Looks are of weights at films, however these are split otherwise. Those that were taken before a
+    model was put into the package are told in its metrics.json.
     """
     path = out / "test_evaluations.json"
+    this = {name: identity[name] for name in ("weights_sha256", "films_sha256")}
     try:
-        if path.exists():
-            looks = json.loads(path.read_text(encoding="utf-8"))["looks"]
-        else:
-            looks = [_packaged_looks(model)] if model != out else []
+        looks = _looks(path, this)
+        packaged = read_json(model / "metrics.json") if model != out else {}
+        known = {name: packaged.get(name) for name in this}
+        if packaged and not any(known.items() <= look.items() for look in looks):
+            looks.append({**known, "count": packaged.get("test_evaluations", 0)})
         if not all(type(look["count"]) is int and look["count"] >= 0 for look in looks):
             raise ValueError(f"a count is none: {looks!r}")
-        others = [look for look in looks if not identity.items() <= look.items()]
+        others = [look for look in looks if not this.items() <= look.items()]
         count: int = 1 + sum(look["count"] for look in looks if look not in others)
     except (OSError, *DAMAGED) as error:
         raise ModelError(
@@ -197,11 +204,16 @@ def _count(model: Path, out: Path, identity: dict[str, str]) -> int:
             hint="how often this run was evaluated on test is not known: train another",
             code="damaged_count",
         ) from error
-    write_json(path, {"looks": [*others, {**identity, "count": count}]})
+    write_json(path, {**_LOOKS, "looks": [*others, {**this, "count": count}]})
     return count
 
 
-def _packaged_looks(model: Path) -> dict[str, Any]:
-    metrics = read_json(model / "metrics.json")
-    known = {name: metrics.get(name) for name in ("weights_sha256", "data_fingerprint")}
-    return {**known, "count": metrics.get("test_evaluations", 0)}
+def _looks(path: Path, this: dict[str, str]) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    document = json.loads(path.read_text(encoding="utf-8"))
+    if "version" not in document:  # it did not tell at which films
+        return [{**this, "count": document["count"]}]
+    if {name: document[name] for name in _LOOKS} != _LOOKS:
+        raise ValueError("of another version of cxrdiag")
+    return list(document["looks"])

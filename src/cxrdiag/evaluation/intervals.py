@@ -85,9 +85,13 @@ def resamples(
 ) -> Iterator[Float1D]:
     """Weights of the images in each bootstrap over patients, who are numbered from 0 on.
 
-    Of `truth_N`, if given, only those that draw both classes. The same each time, so that scores of
-    the same images can be held against each other.
+    Of `truth_N`, if given, only those that draw both classes. None at all where there are, or a
+    class is, of fewer than 5 patients, who stand for too little. The same each time, so that scores
+    of the same images can be held against each other.
     """
+    classes = [patients_N] if truth_N is None else [patients_N[truth_N], patients_N[~truth_N]]
+    if min(len(set(mine)) for mine in classes) < _FEWEST:
+        return
     rng = np.random.default_rng(0)
     n = int(patients_N.max()) + 1
     for _ in range(RESAMPLES):
@@ -109,9 +113,9 @@ def bootstrapped(
 ) -> dict[str, Any]:
     """The score, from 0 to 1, and its 2.5th and 97.5th percentile over resampled patients.
 
-    Both None where there is one class only. The interval alone is None where a class is of fewer
-    than 5 patients, who stand for too little of it, and where all scores are alike, as with
-    classes that are told apart without an error: to draw the same films again says nothing then.
+    Both None where there is one class only. The interval alone is None where there are no
+    `resamples`, and where all scores are alike, as with classes that are told apart without an
+    error: to draw the same films again says nothing then.
     `mirrored` is for a sum of absolute values, which every resampling inflates: the percentiles are
     mirrored about the score (the basic bootstrap; Davison and Hinkley 1997, section 5.2), kept
     within 0 to 1, and stretched to the score where they do not hold it.
@@ -120,8 +124,6 @@ def bootstrapped(
     if truth_N.all() or not truth_N.any():
         return nothing
     value = score(truth_N, said_N, np.ones(len(truth_N)))
-    if min(len(set(patients_N[mine])) for mine in (truth_N, ~truth_N)) < _FEWEST:
-        return {name: value, f"{name}_ci95": None}
     scores = [score(truth_N, said_N, w_N) for w_N in resamples(patients_N, truth_N)]
     ends = percentiles(scores)
     if ends is not None and mirrored:
@@ -131,6 +133,8 @@ def bootstrapped(
 
 
 def percentiles(scores: Sequence[float] | Float1D) -> list[float] | None:
-    """The 2.5th and the 97.5th, NaN aside; None where all are alike, which says nothing."""
+    """The 2.5th and the 97.5th, NaN aside; None of none, or where all are alike."""
+    if len(scores) == 0:
+        return None
     low, high = np.nanpercentile(scores, [2.5, 97.5])
     return None if high - low < 1e-12 else [float(low), float(high)]

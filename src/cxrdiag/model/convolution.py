@@ -30,7 +30,9 @@ class Stem(nn.Conv2d):
         """(B, C, H, W) to (B, N, ceil(H / 2), ceil(W / 2))."""
         height, width = x_BCHW.shape[-2:]
         padded = F.pad(x_BCHW, (3, 3 + width % 2, 3, 3 + height % 2))
-        blocks = F.pixel_unshuffle(padded, 2).contiguous(memory_format=torch.channels_last)
+        blocks = F.pixel_unshuffle(padded, 2)
+        if x_BCHW.device.type != "mps":  # as in cxrdiag.model.device
+            blocks = blocks.contiguous(memory_format=torch.channels_last)
         kernel = F.pixel_unshuffle(F.pad(self.weight, (0, 1, 0, 1)), 2)  # the eighths are zero
         return F.conv2d(blocks, kernel)
 

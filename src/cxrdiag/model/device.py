@@ -70,5 +70,9 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
 
 
 def to_device(network: ResNet, device: torch.device) -> ResNet:
-    """The network on the device, channels last, in which its convolutions are faster on CPUs."""
-    return network.to(device).to(memory_format=torch.channels_last)
+    """The network on the device, channels last, in which its convolutions are faster on CPUs.
+
+    Not on Metal (`choose_device`).
+    """
+    moved = network.to(device)
+    return moved if device.type == "mps" else moved.to(memory_format=torch.channels_last)

@@ -22,10 +22,10 @@ class Gradients:
     memory may have updated them once already.
     """
 
-    def __init__(self, tell: Callable[[str], None] = lambda text: None, parts: int = 1) -> None:
+    def __init__(self, tell: Callable[[str], None]) -> None:
         """`tell` is told, once each time, when batches are cut smaller."""
         self._tell = tell
-        self.parts = parts
+        self.parts = 1
 
     def compute(
         self,

@@ -152,7 +152,8 @@ class State:
             for item in dataclasses.fields(row):
                 value, kind = getattr(row, item.name), int if str(item.type) == "int" else float
                 most = _MOST if kind is int else math.inf  # a loss may be as high as it likes
-                if type(value) not in (int, kind) or not 0 <= value < most:
+                is_number = type(value) in (int, kind) and math.isfinite(value)
+                if not (is_number and 0 <= value < most):
                     raise ValueError(f"{item.name} is {value!r}")
         if type(self.gradients.parts) is not int or not 1 <= self.gradients.parts < _MOST:
             raise ValueError(f"the parts of a batch are {self.gradients.parts!r}")

@@ -194,7 +194,7 @@ def _job(
 
 
 def _tell_of_differences(before: dict[str, Any], now: dict[str, Any], reporter: Reporter) -> None:
-    """Say what rounds sums otherwise than where the training began."""
+    """Say what rounds sums otherwise than where the training ran last."""
     names = ("processor", "threads", "device", "gpu", "precision", "torch")
     changed = [
         f"{name} {now[name]}, before {before.get(name)}"
