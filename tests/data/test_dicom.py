@@ -200,6 +200,9 @@ def test_a_codec_without_memory_says_nothing_of_the_file() -> None:
 
 def test_a_codec_that_takes_too_long_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cxrdiag.data.codestream._SECONDS", 0.05)
+    monkeypatch.setattr(
+        "cxrdiag.data.codestream._MOST_SECONDS", 1.0
+    )  # it waits, and computes nothing
     frame = encoded(SCENE, JPEGLSLossless)
     over = Event()
 

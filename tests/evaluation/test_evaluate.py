@@ -22,6 +22,7 @@ from cxrdiag.data.store import Store
 from cxrdiag.errors import DataError, ModelError, UsageError
 from cxrdiag.evaluation.evaluate import evaluate, is_evaluated
 from cxrdiag.evaluation.metrics import compute_metrics
+from cxrdiag.evaluation.words import caution
 from cxrdiag.files import held
 from cxrdiag.model.checkpoint import load_model
 
@@ -105,6 +106,18 @@ def test_each_evaluation_on_test_is_counted(own_run: Path, small_store: Store) -
 
 def _of_other_films(store: Store) -> Store:
     return dataclasses.replace(store, records=store.records.assign(sha256="0" * 64))
+
+
+def test_of_a_model_that_started_from_another_it_says_so(own_run: Path, small_store: Store) -> None:
+    metrics = evaluate(own_run, small_store, "test", CPU)
+    assert (metrics["init"], caution(metrics)) == ("random", None)
+    text = (own_run / "config.yaml").read_text()
+    (own_run / "config.yaml").unlink()  # it is a link
+    (own_run / "config.yaml").write_text(text.replace("init: random", "init: shipped"))
+    metrics = evaluate(own_run, small_store, "test", CPU)
+    assert "started from the shipped one" in str(caution(metrics))
+    (own_run / "config.yaml").unlink()
+    assert evaluate(own_run, small_store, "test", CPU)["init"] is None
 
 
 def test_an_older_count_counts_whatever_it_was_of(own_run: Path, small_store: Store) -> None:

@@ -94,7 +94,7 @@ def _certainty(metrics: dict[str, Any]) -> str:
         for kind, n in (("certain", metrics["n"] - n_uncertain), ("uncertain", n_uncertain))
         if n
     ]
-    lines = [f"right: {', '.join(right)}"]
+    lines = [f"correct: {', '.join(right)}"]
     if metrics["ece_reweighted"] is not None:
         calibrated, raw = (
             in_words(metrics, f"ece_reweighted{kind}") for kind in ("", "_without_temperature")
@@ -104,7 +104,7 @@ def _certainty(metrics: dict[str, Any]) -> str:
             f"pneumonia: ECE {calibrated}"
         )
         if (below := metrics["ece_reweighted_if_calibrated_below"]) is not None:
-            line += f", of perfectly calibrated probabilities below {below:.3f} in 95% of samples"
+            line += f" (perfectly calibrated ones stay below {below:.3f} in 95% of samples)"
         lines.append(f"{line}; without temperature {raw}")
     lines.append(
         f"predict would refuse {metrics['refused']:.1%} of these images, and warn of "

@@ -48,7 +48,7 @@ def models(json: Json = False) -> None:
     columns = ["model", "trained by", "test films", "accuracy", "AUROC"]
     out.print(table("with 95 % intervals", columns, shown))
     if trained:
-        out.print("cxrdiag predict takes the newest run, the last one here; --run another")
+        out.print("cxrdiag predict uses the newest run, the last one here; --run takes another")
     elif folders:
         out.print("cxrdiag predict uses it until there is a run of your own: cxrdiag train")
     else:

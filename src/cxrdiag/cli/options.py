@@ -40,7 +40,7 @@ Model = Annotated[
 ]
 OperatingPoint = Annotated[
     str,
-    typer.Option(help="Which threshold: balanced, youden, sensitivity=0.95, specificity=0.95, ..."),
+    typer.Option(help="By which threshold uncertain films lean: balanced, sensitivity=0.95, ..."),
 ]
 STORE = Path("data/prepared")
 

@@ -116,7 +116,7 @@ def _download() -> Path:
 
 def _show_report(store: Store) -> None:
     from cxrdiag.cli.console import out as console
-    from cxrdiag.cli.console import table
+    from cxrdiag.cli.console import table, warn
 
     counts = {(c["label"], c["subtype"], c["split"]): c["n"] for c in store.info["counts"]}
     kinds = sorted({(label, subtype) for label, subtype, _ in counts})
@@ -130,6 +130,13 @@ def _show_report(store: Store) -> None:
     show_found(store.info["findings"])
     if "audit" in store.info["findings"]:
         show_audit(store.info["findings"]["audit"], store.path)
+    if "test" not in splits:
+        warn("there are no test films: eval takes --split val")
+    if 2 * store.info["findings"]["unknown_patient"] > len(store.records):
+        warn(
+            "most files' names tell no patient: each counts as one, and films of one patient may "
+            "be in more than one split"
+        )
     for item in store.info["findings"]["unreadable"]:
         console.print(f"left out: {item['name']}: {item['message']}", soft_wrap=True)
     for name in store.info["findings"]["missing"][:10]:

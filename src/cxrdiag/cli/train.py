@@ -72,6 +72,7 @@ def train(
     """
     with Signals() as signals:  # from before the imports on, of which some are of C++ code
         from cxrdiag import runs
+        from cxrdiag.cli.console import err
         from cxrdiag.cli.progress import TrainingProgress
         from cxrdiag.data.store import open_store
         from cxrdiag.model.device import choose_device
@@ -103,13 +104,15 @@ def train(
         if run:
             _refuse_run(run, resume=resume)
         if run and resume and runs.is_finished(run):
+            err.print(f"{run} is finished already", soft_wrap=True)
             _show_result(run, data, json, seconds=0.0)
             return
         store, where = open_store(data), choose_device(device)
         run = run or runs.new_run(config.name)
         started = time.perf_counter()
         n, n_epochs = len(store.rows("train")), config.training.epochs
-        start = f"{n} films by recipe {config.name}, {n_epochs} epochs -> {run}"
+        epochs_ = f"{n_epochs} epoch{'s' * (n_epochs != 1)}"
+        start = f"{n} films by recipe {config.name}, {epochs_} -> {run}"
         with TrainingProgress(config, start, json, signals.check) as progress:
             try:
                 fit(config, store, run, device=where, resume=resume, reporter=progress.reporter)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+import yaml
 
 from cxrdiag.data.batches import Split
 from cxrdiag.data.kaggle import PNEUMONIA
@@ -80,6 +81,7 @@ def evaluate(
         "shortcuts": shortcut_metrics(store, part.rows_N, logits_N) if split == "test" else {},
         **identity,
         "trained_on_this_store": info.data_fingerprint == store.fingerprint,
+        "init": _init(model),
         **counted,
         "notice": NOTICE,
     }
@@ -163,6 +165,14 @@ def _identity(model: Path, store: Store, split: str) -> dict[str, str]:
         "data_fingerprint": store.fingerprint,
         "films_sha256": hashlib.sha256("".join(films).encode()).hexdigest(),
     }
+
+
+def _init(model: Path) -> str | None:
+    """What its training started from, as its recipe says; None where it has none, or names none."""
+    try:
+        return str(yaml.safe_load((model / "config.yaml").read_text("utf-8"))["training"]["init"])
+    except (OSError, yaml.YAMLError, *DAMAGED):
+        return None
 
 
 def _count_evaluation(model: Path, out: Path, identity: dict[str, str]) -> int:

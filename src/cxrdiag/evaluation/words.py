@@ -19,6 +19,10 @@ OTHER_STORE = (
     "this is not the store that the model was trained on; whether its films were among those of "
     "training is not known, and if they were, the scores are too good"
 )
+_STARTED = (
+    "the model started from the shipped one; if these films were among those that trained or chose "
+    "that one, CoronaHack's train split, the scores are too good"
+)
 _OWN = {
     "train": "the model was trained on these films: expect lower scores of others",
     "val": "the model's epoch, temperature and thresholds were chosen by these films: expect lower "
@@ -28,7 +32,9 @@ _OWN = {
 
 def caution(metrics: dict[str, Any]) -> str | None:
     """Why scores may promise too much, or do: of the model's own films; None of its test films."""
-    return _OWN.get(metrics["split"]) if metrics["trained_on_this_store"] else OTHER_STORE
+    if not metrics["trained_on_this_store"]:
+        return OTHER_STORE
+    return _OWN.get(metrics["split"]) or (_STARTED if metrics["init"] == "shipped" else None)
 
 
 def share(value: float | None) -> str:
