@@ -104,8 +104,8 @@ def train(
         if run:
             _refuse_run(run, resume=resume)
         if run and resume and runs.is_finished(run):
-            err.print(f"{run} is finished already", soft_wrap=True)
             _show_result(run, data, json, seconds=0.0)
+            err.print(f"{run} is finished already", soft_wrap=True)
             return
         store, where = open_store(data), choose_device(device)
         run = run or runs.new_run(config.name)
