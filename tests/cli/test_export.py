@@ -102,6 +102,8 @@ def test_another_programs_graph_is_not_written_over(
     outcome = cxrdiag_command(*command, path)
     assert (outcome.code, "cxrdiag did not write" in outcome.err) == (2, True)
     assert path.read_bytes() == before
+    path.write_text("notes on cxrdiag")
+    assert cxrdiag_command(*command, path).code == 2
     (tmp_path / "own.onnx").touch()  # an empty one, as of mktemp
     for _ in range(2):
         assert cxrdiag_command(*command, tmp_path / "own.onnx").code == 0

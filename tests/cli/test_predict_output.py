@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from cxrdiag.data.kaggle import METADATA
+
 
 def test_answers_that_cannot_be_printed_are_in_the_table(
     desk: Path, films: list[Path], cxrdiag_command, monkeypatch: pytest.MonkeyPatch
@@ -112,9 +114,14 @@ def test_a_csv_does_not_take_the_place_of_anything(
     (desk / "film").write_bytes(films[0].read_bytes())
     (desk / "link").symlink_to("film")
     (desk / "notes.txt").write_text("mine")
-    predictions = ("runs/tiny/predictions.csv", "runs/shipped/predictions.csv")
+    predictions = (
+        *("runs/tiny/predictions.csv", "runs/shipped/predictions.csv"),
+        *("runs/shipped/predictions-val.csv", "begun/history.csv", METADATA),
+    )
     (desk / "runs" / "shipped").mkdir()
-    (desk / "runs" / "shipped" / "metrics.json").touch()
+    (desk / "runs" / "shipped" / "metrics-val.json").touch()
+    (desk / "begun").mkdir()
+    (desk / "begun" / "resume.safetensors").touch()
     for path in predictions:
         (desk / path).write_text("those of a run")
     table = "data/prepared/records.csv"

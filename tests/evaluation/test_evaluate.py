@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -116,7 +117,10 @@ def test_of_a_model_that_started_from_another_it_says_so(own_run: Path, small_st
     (own_run / "config.yaml").write_text(text.replace("init: random", "init: shipped"))
     metrics = evaluate(own_run, small_store, "test", CPU)
     assert "started from the shipped one" in str(caution(metrics))
+    (own_run / "config.yaml").write_text("training: {init: [shipped]}")
+    assert evaluate(own_run, small_store, "test", CPU)["init"] is None
     (own_run / "config.yaml").unlink()
+    os.mkfifo(own_run / "config.yaml")  # which would be waited for
     assert evaluate(own_run, small_store, "test", CPU)["init"] is None
 
 
@@ -136,7 +140,7 @@ def test_looks_before_a_model_was_packaged_count_for_its_films_alone(
     assert evaluate(own_run, small_store, "test", CPU)["test_evaluations"] == 2
     path = own_run.parent / "runs" / "shipped" / "test_evaluations.json"
     document = _read_json(path)
-    looks = [{**look, "weights_sha256": "of an earlier package"} for look in document["looks"]]
+    looks = [{**look, "weights_sha256": "0" * 64} for look in document["looks"]]
     path.write_text(json.dumps({**document, "looks": looks}))
     assert evaluate(own_run, small_store, "test", CPU)["test_evaluations"] == 2
     assert not (own_run / "test_evaluations.json").exists()
@@ -149,6 +153,9 @@ def test_two_evaluations_at_once_do_not_count_as_one(own_run: Path, small_store:
     assert evaluate(own_run, small_store, "test", CPU)["test_evaluations"] == 1
 
 
+_FORGED = '[{"count": 1, "weights_sha256": "\\ud800", "films_sha256": "x"}]'
+
+
 @pytest.mark.parametrize(
     "count",
     [
@@ -157,7 +164,7 @@ def test_two_evaluations_at_once_do_not_count_as_one(own_run: Path, small_store:
         '{"format": "cxrdiag looks at test", "version": 2, "looks": []}',
         *(
             f'{{"format": "cxrdiag looks at test", "version": 1, "looks": {looks}}}'
-            for looks in ("3", "[3]", '[{"count": null}]')
+            for looks in ("3", "{}", "[3]", '[{"count": null}]', _FORGED)
         ),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -115,7 +116,9 @@ def _refuse_graph_of_others(path: Path) -> None:
     if path.is_file():
         with path.open("rb") as file:
             head = file.read(32)  # a graph says first who made it
-        if head and PRODUCER.encode() not in head:
+        # Its version of the format, then the name, both as protobuf writes them.
+        mark = re.compile(rb"\x08.\x12%c%s" % (len(PRODUCER), PRODUCER.encode()), re.DOTALL)
+        if head and not mark.match(head):
             raise UsageError(
                 "a file that cxrdiag did not write is there already",
                 path=path,

@@ -51,7 +51,8 @@ def refuse_to_overwrite(option: str, target: Path, suffix: str, films: Sequence[
     That is a film, what has another suffix than `suffix`, and what lies in a run or a store.
     """
     from cxrdiag.data.find import IMAGE_SUFFIXES
-    from cxrdiag.runs import INFO
+    from cxrdiag.data.kaggle import METADATA
+    from cxrdiag.runs import INFO, RESUME, of_split
 
     place = Path(os.path.realpath(target))  # Path.resolve raises on a loop of links
     is_film = target.suffix.lower() in IMAGE_SUFFIXES or str(place) in map(os.path.realpath, films)
@@ -59,8 +60,10 @@ def refuse_to_overwrite(option: str, target: Path, suffix: str, films: Sequence[
     does = "would write over this file" if exists else "is called as a film is"
     # A run's own tables, and a store's.
     is_table = re.fullmatch(r"(predictions(-val|-train)?|history|records)\.csv", place.name)
-    beside = (INFO, "metrics.json", "store.json")
+    evaluations = (of_split("metrics.json", split) for split in ("test", "val", "train"))
+    beside = (INFO, RESUME, "config.yaml", "store.json", *evaluations)
     is_kept = is_table is not None and any((place.parent / name).exists() for name in beside)
+    is_kept = is_kept or place.name == METADATA  # a data set's own labels
     if is_film or (place.is_file() and (is_kept or place.suffix.lower() != suffix)):
         raise UsageError(
             f"{option} {does}",

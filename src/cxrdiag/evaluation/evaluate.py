@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -169,10 +170,13 @@ def _identity(model: Path, store: Store, split: str) -> dict[str, str]:
 
 def _init(model: Path) -> str | None:
     """What its training started from, as its recipe says; None where it has none, or names none."""
+    path = model / "config.yaml"
     try:
-        return str(yaml.safe_load((model / "config.yaml").read_text("utf-8"))["training"]["init"])
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""  # a pipe is waited for
+        init = yaml.safe_load(text)["training"]["init"]
     except (OSError, yaml.YAMLError, *DAMAGED):
         return None
+    return init if isinstance(init, str) and init.isascii() else None
 
 
 def _count_evaluation(model: Path, out: Path, identity: dict[str, str]) -> int:
@@ -201,7 +205,7 @@ def _count(model: Path, out: Path, identity: dict[str, str]) -> int:
         looks = _looks(path, this)
         packaged = read_json(model / "metrics.json") if model != out else {}
         known = {name: packaged.get(name) for name in this}
-        if packaged and not any(known.items() <= look.items() for look in looks):
+        if all(known.values()) and not any(known.items() <= look.items() for look in looks):
             looks.append({**known, "count": packaged.get("test_evaluations", 0)})
         if not all(type(look["count"]) is int and look["count"] >= 0 for look in looks):
             raise ValueError(f"a count is none: {looks!r}")
@@ -219,11 +223,17 @@ def _count(model: Path, out: Path, identity: dict[str, str]) -> int:
 
 
 def _looks(path: Path, this: dict[str, str]) -> list[dict[str, Any]]:
-    if not path.exists():
+    if not os.path.lexists(path):
         return []
+    if not path.is_file():
+        raise ValueError("no file")  # a pipe would be waited for
     document = json.loads(path.read_text(encoding="utf-8"))
     if "version" not in document:  # it did not tell at which films
         return [{**this, "count": document["count"]}]
-    if {name: document[name] for name in _LOOKS} != _LOOKS:
+    version, looks = document["version"], document["looks"]
+    if type(version) is not int or {name: document[name] for name in _LOOKS} != _LOOKS:
         raise ValueError("of another version of cxrdiag")
-    return list(document["looks"])
+    are_named = all(look[name].isalnum() for look in looks for name in this)
+    if not (isinstance(looks, list) and are_named):
+        raise ValueError(f"its looks are {looks!r}")
+    return [{name: look[name] for name in (*this, "count")} for look in looks]
