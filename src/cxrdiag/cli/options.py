@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -51,7 +50,7 @@ def refuse_to_overwrite(option: str, target: Path, suffix: str, films: Sequence[
     That is a film, what has another suffix than `suffix`, and what lies in a run or a store.
     """
     from cxrdiag.data.find import IMAGE_SUFFIXES
-    from cxrdiag.data.kaggle import METADATA
+    from cxrdiag.data.kaggle import METADATA, SPLITS
     from cxrdiag.runs import INFO, RESUME, of_split
 
     place = Path(os.path.realpath(target))  # Path.resolve raises on a loop of links
@@ -59,10 +58,10 @@ def refuse_to_overwrite(option: str, target: Path, suffix: str, films: Sequence[
     exists = place.exists()
     does = "would write over this file" if exists else "is called as a film is"
     # A run's own tables, and a store's.
-    is_table = re.fullmatch(r"(predictions(-val|-train)?|history|records)\.csv", place.name)
-    evaluations = (of_split("metrics.json", split) for split in ("test", "val", "train"))
+    tables = ("history.csv", "records.csv", *(of_split("predictions.csv", s) for s in SPLITS))
+    evaluations = (of_split("metrics.json", split) for split in SPLITS)
     beside = (INFO, RESUME, "config.yaml", "store.json", *evaluations)
-    is_kept = is_table is not None and any((place.parent / name).exists() for name in beside)
+    is_kept = place.name in tables and any((place.parent / name).exists() for name in beside)
     is_kept = is_kept or place.name == METADATA  # a data set's own labels
     if is_film or (place.is_file() and (is_kept or place.suffix.lower() != suffix)):
         raise UsageError(

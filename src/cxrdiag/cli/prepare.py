@@ -117,10 +117,11 @@ def _download() -> Path:
 def _show_report(store: Store) -> None:
     from cxrdiag.cli.console import out as console
     from cxrdiag.cli.console import table, warn
+    from cxrdiag.data.kaggle import SPLITS
 
     counts = {(c["label"], c["subtype"], c["split"]): c["n"] for c in store.info["counts"]}
     kinds = sorted({(label, subtype) for label, subtype, _ in counts})
-    splits = [s for s in ("train", "val", "test") if any(key[2] == s for key in counts)]
+    splits = [s for s in SPLITS if any(key[2] == s for key in counts)]
     rows = [
         [f"{label} {subtype}".strip(), *(str(counts.get((label, subtype, s), 0)) for s in splits)]
         for label, subtype in kinds

@@ -20,7 +20,6 @@ class TrainingProgress:
         self.bar = progress_bar(quiet)
         self._task = self.bar.add_task("training", total=None, note="")
         self._quiet = quiet
-        self._console = err
         self._auroc = ""
         self.reporter = Reporter(step=self._step, epoch=self._epoch, pause=pause, note=self._note)
 
@@ -32,7 +31,7 @@ class TrainingProgress:
         self.bar.stop()
 
     def _note(self, text: str) -> None:
-        self._console.print(text, soft_wrap=True)
+        err.print(text, soft_wrap=True)
 
     def _step(self, step: Step) -> None:
         if self._start:
@@ -50,10 +49,9 @@ class TrainingProgress:
     def _epoch(self, row: Epoch) -> None:
         self._auroc = f"  shifted AUROC {row.shifted_auroc:.4f}"
         if not self._quiet:
-            self._console.print(
+            self._note(
                 f"epoch {row.epoch:3}/{self._epochs}  loss {row.train_loss:.3f}  "
                 f"accuracy {row.train_accuracy:.3f}  |  validation: loss {row.val_loss:.3f}  "
                 f"accuracy {row.val_accuracy:.3f}  AUROC {row.val_auroc:.4f}, "
-                f"shifted {row.shifted_auroc:.4f}  |  {row.images_per_s:.0f} images/s",
-                soft_wrap=True,
+                f"shifted {row.shifted_auroc:.4f}  |  {row.images_per_s:.0f} images/s"
             )

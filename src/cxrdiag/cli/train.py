@@ -8,13 +8,16 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cxrdiag.cli.options import STORE, Data, Device, Json
 from cxrdiag.cli.signals import Signals
 from cxrdiag.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from cxrdiag.data.store import Store
 
 _FEW = 50
 """Validation films of a class: of fewer, each is more than 2 % of them."""
@@ -104,7 +107,7 @@ def train(
         if run:
             _refuse_run(run, resume=resume)
         if run and resume and runs.is_finished(run):
-            _show_result(run, data, json, seconds=0.0)
+            _show_result(run, data, _store_if_there(data), json, seconds=0.0)
             err.print(f"{run} is finished already", soft_wrap=True)
             return
         store, where = open_store(data), choose_device(device)
@@ -122,7 +125,7 @@ def train(
                     _show_interrupted(run, data, device)
                 finally:  # who reads it may have heard the same signal, and be gone
                     raise typer.Exit(128 + signals.received) from None
-        _show_result(run, data, json, seconds=time.perf_counter() - started)
+        _show_result(run, data, store, json, seconds=time.perf_counter() - started)
 
 
 def _refuse_run(run: Path, *, resume: bool) -> None:
@@ -169,18 +172,17 @@ def _command(name: str, run: Path, data: Path, more: Sequence[str] = ()) -> str:
     return f"cxrdiag {name} {shlex.join([*where, *more])}"
 
 
-def _n_films(data: Path) -> dict[tuple[str, str], int]:
-    """How many films the store has of each split and label; none where it is gone by now."""
+def _store_if_there(data: Path) -> Store | None:
+    """That of a training which ended earlier may be gone by now."""
     from cxrdiag.data.store import open_store
 
     try:
-        records = open_store(data).records
+        return open_store(data)
     except DataError:
-        return {}
-    return Counter(zip(records["split"], records["label"], strict=True))
+        return None
 
 
-def _show_result(run: Path, data: Path, as_json: bool, seconds: float) -> None:
+def _show_result(run: Path, data: Path, store: Store | None, as_json: bool, seconds: float) -> None:
     from cxrdiag import runs
     from cxrdiag.cli.console import out, print_json, warn
     from cxrdiag.model.info import read_info
@@ -190,8 +192,10 @@ def _show_result(run: Path, data: Path, as_json: bool, seconds: float) -> None:
         model = {**dataclasses.asdict(info), "weights_sha256": weights_sha256}
         print_json({"run": str(run), "seconds": seconds, "model": model})
         return
-    n_films = _n_films(data)
-    has_test = not n_films or any(split == "test" for split, _ in n_films)
+    n_films: Counter[tuple[str, str]] = Counter()
+    if store is not None:
+        n_films.update(zip(store.records["split"], store.records["label"], strict=True))
+    has_test = store is None or any(split == "test" for split, _ in n_films)
     out.print(
         f"epoch {info.epoch} kept, threshold {info.threshold:.3f}, "
         f"both by shifted validation; {seconds:.0f} s",

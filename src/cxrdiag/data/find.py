@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from cxrdiag.errors import DataError
 
-IMAGE_SUFFIXES = frozenset(
-    {".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".dcm", ".dicom"}
-)
+DICOM_SUFFIXES = frozenset({".dcm", ".dicom"})
+IMAGE_SUFFIXES = DICOM_SUFFIXES | {".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp", ".bmp"}
 """What is looked for in a folder; a file named outright may have any suffix."""
 MAP_MARK = ("Software", "cxrdiag, an activation map")
 """What the PNG of an activation map says of itself, so that it is not taken for a film."""
@@ -82,7 +81,7 @@ def _looks_like_image(path: Path, inside: Path | None) -> bool:
         return False
     if path.name.upper() == "DICOMDIR":  # the index of a disc
         return False
-    may_be_dicom = not suffix[1:].strip("0123456789")
+    may_be_dicom = has_no_suffix_but_a_number(path)
     may_be_map = suffix == ".png"
     is_known = suffix in IMAGE_SUFFIXES
     if not (may_be_map or may_be_dicom) or (inside is not None and leads_out(path, inside)):
@@ -91,6 +90,11 @@ def _looks_like_image(path: Path, inside: Path | None) -> bool:
     if head is None:  # said where it is read as an image
         return is_known
     return head[128:] == b"DICM" if may_be_dicom else _MARKED not in head
+
+
+def has_no_suffix_but_a_number(path: PurePath) -> bool:
+    """Whether a name has no suffix, or a number for one, as those of DICOM files may."""
+    return not path.suffix[1:].strip("0123456789")
 
 
 def is_map(path: Path) -> bool:

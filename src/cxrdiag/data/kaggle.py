@@ -6,7 +6,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from cxrdiag.data.find import DICOM_SUFFIXES, has_no_suffix_but_a_number
+
 NORMAL, PNEUMONIA = "Normal", "Pneumonia"
+SPLITS = ("train", "val", "test")
 METADATA = "Chest_xray_Corona_Metadata.csv"
 
 _PERSON = re.compile(r"(?P<number>person\d+)_(?P<kind>virus|bacteria)_")
@@ -40,8 +43,8 @@ def patient_of(name: str) -> str:
     """
     if match := _PERSON.match(name):
         return f"{match['number']}_{match['kind']}"
-    suffix = PurePath(name).suffix.lower()
-    may_be_dicom = suffix in (".dcm", ".dicom") or not suffix[1:].strip("0123456789")
+    path = PurePath(name)
+    may_be_dicom = path.suffix.lower() in DICOM_SUFFIXES or has_no_suffix_but_a_number(path)
     if not may_be_dicom and (match := _NORMAL_SCAN.match(name)):
         return match[0][:-1]
     return ""

@@ -16,7 +16,7 @@ from pathlib import Path
 from unicodedata import normalize
 
 from cxrdiag.data.find import IMAGE_SUFFIXES, find_images, find_lost, leads_out
-from cxrdiag.data.kaggle import METADATA, NORMAL, PNEUMONIA, Record, patient_of
+from cxrdiag.data.kaggle import METADATA, NORMAL, PNEUMONIA, SPLITS, Record, patient_of
 from cxrdiag.data.table import Row, quoted, read_rows
 from cxrdiag.errors import DataError
 
@@ -28,7 +28,6 @@ _SUBTYPES = {"Virus": "viral", "virus": "viral", "bacteria": "bacterial"}
 _FOLDERS = {"NORMAL": NORMAL, "PNEUMONIA": PNEUMONIA}
 _PLAIN = re.compile(r"[A-Za-z0-9][\w .,:;&%'()/+-]{0,39}", re.ASCII)
 """What may stand for a subtype as it is; no formula of a spreadsheet, no lookalike letters."""
-_PUBLISHED = ("train", "val", "test")
 _Seen = tuple[int, str, str]  # the line of a row, its label and its split
 _HINT = "unknown values are never guessed: correct or remove it"
 
@@ -69,7 +68,7 @@ def read_dataset(folder: Path) -> tuple[list[Record], list[str]]:
         return _read_coronahack(metadata, folder)
     if root is not None:
         return _read_class_folders(root, folder)
-    too_deep = (folder / "NORMAL").is_dir() and folder.resolve().name in _PUBLISHED
+    too_deep = (folder / "NORMAL").is_dir() and folder.resolve().name in SPLITS
     raise DataError(
         "neither the CoronaHack layout nor the chest-xray-pneumonia layout",
         path=folder,
@@ -172,7 +171,7 @@ def _refuse_ambiguous(paths: list[Path], row: Row) -> None:
 def _read_class_folders(root: Path, source: Path) -> tuple[list[Record], list[str]]:
     _refuse_unknown_splits(root)
     records, missing = [], []
-    for split in _PUBLISHED:
+    for split in SPLITS:
         _refuse_outside(root / split, source)
         for name in _FOLDERS:
             _refuse_outside(root / split / name, source)
@@ -199,10 +198,10 @@ def _name_in(root: Path, path: Path) -> str:
 def _refuse_unknown_splits(root: Path) -> None:
     for folder in sorted(root.iterdir()):
         hidden = folder.name.startswith(".") or folder.is_symlink()
-        if hidden or folder.name in _PUBLISHED:
+        if hidden or folder.name in SPLITS:
             continue
         if any((folder / name).is_dir() for name in _FOLDERS):
-            message = f"{quoted(folder.name)} is not one of {', '.join(_PUBLISHED)}"
+            message = f"{quoted(folder.name)} is not one of {', '.join(SPLITS)}"
             raise DataError(message, path=root, hint=_HINT, code="unknown_value")
 
 

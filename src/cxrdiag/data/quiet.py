@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-_LIBRARIES = ("PIL", "pydicom")
+_LIBRARIES, _BELOW = ("PIL", "pydicom"), ("PIL.", "pydicom.")
 _COUNT = threading.Lock()
 _silence = ExitStack()
 _inside = 0
@@ -37,17 +37,26 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    # Theirs alone: what other threads of a program log is none of our business. Each of them: one
-    # may have a level of its own.
-    names = [*_LIBRARIES, *logging.root.manager.loggerDict]
-    loggers = [logging.getLogger(name) for name in names if name.split(".")[0] in _LIBRARIES]
+    # Theirs alone: what other threads of a program log is none of our business. Those below them
+    # are off, as one may have a level of its own; what comes below meanwhile goes by their level.
+    # For all it would take longer: with each level that is set, all loggers forget what they know.
+    loggers = [logging.getLogger(name) for name in _LIBRARIES]
+    below = [
+        (logger, logger.disabled)
+        for name, logger in list(logging.root.manager.loggerDict.items())
+        if name.startswith(_BELOW) and isinstance(logger, logging.Logger)
+    ]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for logger in loggers:
             logger.setLevel(logging.CRITICAL + 1)
+        for logger, _ in below:
+            logger.disabled = True
         try:
             yield
         finally:
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
+            for logger, was_disabled in below:
+                logger.disabled = was_disabled

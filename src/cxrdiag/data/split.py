@@ -97,9 +97,9 @@ def _draw(
     for label, n in Counter(records[row].label for row in train).items():
         _refuse_few(n, f"{label} images")
     strata = [f"{records[row].label} {records[row].subtype}" for row in train]
-    labels = np.array([records[row].label for row in train])
+    labels, whose = np.array([records[row].label for row in train]), np.array(groups)
     for chosen in stratified_group_folds(_merge_rare(strata), groups, FOLDS, seed):
-        if _is_fair(labels, np.array(groups), chosen):
+        if _is_fair(labels, whose, chosen):
             return [train[position] for position in chosen]
     raise DataError(
         "no tenth of the patients in train is of two or more, has films of both classes and leaves "

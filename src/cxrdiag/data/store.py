@@ -20,12 +20,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cxrdiag.data.kaggle import PNEUMONIA
+from cxrdiag.data.kaggle import PNEUMONIA, SPLITS
 from cxrdiag.errors import DataError, UsageError
 from cxrdiag.files import write_json
 
 VERSION = 1
-SPLITS = ("train", "val", "test")
 NEAR_SHEET, ODD_SHEET = "near-duplicates.png", "odd.png"
 SHEETS = frozenset({NEAR_SHEET, ODD_SHEET})
 """Pictures of what the audit found, where it found any."""

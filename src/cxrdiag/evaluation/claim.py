@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cxrdiag.data.store import SPLITS, Store
+from cxrdiag.data.kaggle import SPLITS
+from cxrdiag.data.store import Store
 from cxrdiag.model.info import ModelInfo
 
 ITEMS = (

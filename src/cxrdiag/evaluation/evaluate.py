@@ -52,9 +52,9 @@ def evaluate(
     Writes the files above into the model's folder, those of the shipped model into `runs/shipped`;
     for a split other than test under names such as metrics-val.json. Returns the metrics. Each
     evaluation of these weights on these test films is counted in test_evaluations.json: a test set
-    that is looked at often is no longer one. Raises DataError where split, store and
-    model do not fit, UsageError for a split that no store has, or an operating point that the model
-    has not, and ModelError where the model cannot be used, or its count of evaluations not be read.
+    that is looked at often is no longer one. Raises DataError where split, store and model do not
+    fit, UsageError for a split that no store has, or an operating point that the model has not, and
+    ModelError where the model cannot be used, or its count of evaluations not be read.
     """
     check_split(split)
     out = evaluation_folder(model)
@@ -63,7 +63,7 @@ def evaluate(
     check_image_size(store, info.image_size)
     check_findings(store)  # before the look at test is counted
     part = Split(store, split, device)
-    identity = _identity(model, store, split)
+    identity = _identity(_described(model), store, split)
     counted = {}
     if split == "test":
         counted = {"test_evaluations": _count_evaluation(model, out, identity)}
@@ -144,10 +144,10 @@ def is_evaluated(
     path = evaluation_folder(model) / of_split("metrics.json", split)
     try:
         metrics = json.loads(path.read_text(encoding="utf-8"))
-        described = json.loads((model / INFO).read_text(encoding="utf-8"))
+        described = _described(model)
         wanted = {
             **FORMAT,
-            **_identity(model, store, split),
+            **_identity(described, store, split),
             # Weights stay as they are where these are fitted anew.
             "temperature": described["temperature"],
             "operating_point": operating_point,
@@ -158,8 +158,11 @@ def is_evaluated(
         return False  # what is wrong with the model is said where it is loaded
 
 
-def _identity(model: Path, store: Store, split: str) -> dict[str, str]:
-    described = json.loads((model / INFO).read_text(encoding="utf-8"))
+def _described(model: Path) -> dict[str, Any]:
+    return dict(json.loads((model / INFO).read_text(encoding="utf-8")))
+
+
+def _identity(described: dict[str, Any], store: Store, split: str) -> dict[str, str]:
     films = sorted(store.records["sha256"][store.rows(split)])
     return {
         "weights_sha256": described["weights_sha256"],

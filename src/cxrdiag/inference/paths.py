@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from cxrdiag.data.find import find_images, is_map
+from cxrdiag.data.find import find_images, has_no_suffix_but_a_number, is_map
 from cxrdiag.errors import DataError
 
 
@@ -50,7 +50,7 @@ def heatmap_paths(paths: Sequence[Path], folder: Path | None) -> list[Path | Non
     heatmaps: list[Path | None] = []
     for path in paths:
         # Of 1.2.840.17, as DICOM files are called, the last part is no suffix.
-        name = path.name if path.suffix[1:].isdigit() else path.stem
+        name = path.name if has_no_suffix_but_a_number(path) else path.stem
         places = left.setdefault(name, _free_places(name, folder))
         place = next(p for p in places if os.path.join(root, p.name).casefold() not in taken)
         taken.add(os.path.join(root, place.name).casefold())
