@@ -103,3 +103,29 @@ def test_dicom_files_whose_names_end_in_numbers_have_maps_of_their_whole_names(
     outcome = cxrdiag_command("predict", *names, "--heatmap", "m")
     assert sorted(path.name for path in (desk / "m").iterdir()) == [f"{n}.png" for n in names]
     assert "activation maps in m" in outcome.out
+
+
+def test_a_map_that_cannot_be_written_is_told_after_the_answers(
+    desk: Path, films: list[Path], cxrdiag_command
+) -> None:
+    name = "x" * 253
+    (desk / name).write_bytes(films[0].read_bytes())
+    command = ("predict", name, films[1], "--run", "shipped", "--force", "--heatmap", "m")
+    outcome = cxrdiag_command(*command, "--csv", "out.csv", "--json")
+    document = outcome.document
+    assert (outcome.code, document["error"]["code"]) == (1, "file_error")
+    assert [d["heatmap"] for d in document["diagnoses"]] == [None, f"m/{films[1].stem}.png"]
+    assert all(d["label"] for d in document["diagnoses"])
+    assert len((desk / "out.csv").read_text(encoding="utf-8").splitlines()) == 3
+    outcome = cxrdiag_command(*command)
+    assert outcome.code == 1
+    assert films[1].name in outcome.out.replace("\n", "")
+    assert outcome.err.startswith("error: m: 1 of the activation maps could not be written")
+
+
+def test_a_folder_of_maps_that_cannot_be_is_told_before_the_work(
+    desk: Path, films: list[Path], cxrdiag_command
+) -> None:
+    (desk / "file").touch()
+    outcome = cxrdiag_command("predict", films[0], "--heatmap", "file/maps", "--json")
+    assert (outcome.code, outcome.document["error"]["code"]) == (1, "file_error")

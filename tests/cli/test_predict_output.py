@@ -135,3 +135,27 @@ def test_a_csv_does_not_take_the_place_of_anything(
         assert (desk / target).exists() == existed
         if existed:
             assert (desk / target).read_bytes() == before
+
+
+@pytest.mark.parametrize("columns", ["0", "10", "40"])
+def test_however_narrow_the_terminal_nothing_is_left_out(
+    films: list[Path], cxrdiag_command, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    one = cxrdiag_command("predict", films[0], "--run", "shipped", "--force").out
+    letters = "".join(c for c in one if c.isalnum())
+    assert "modelshipped" in letters
+    assert "notadiagnosis" in letters or "notfordiagnosis" in letters
+    several = cxrdiag_command("predict", *films[:2], "--run", "shipped", "--force").out
+    cells = [line.split("│")[1].strip() for line in several.splitlines() if line.startswith("│")]
+    assert "".join(cells) == "".join(map(str, films[:2]))
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is none")
+@pytest.mark.parametrize("how", [[], ["--json"]])
+def test_a_full_disk_behind_standard_output_is_named(films: list[Path], how: list[str]) -> None:
+    command = [sys.executable, "-m", "cxrdiag", "predict", str(films[0]), "--run", "shipped", *how]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == f"error: standard output: {os.strerror(errno.ENOSPC)}\n"

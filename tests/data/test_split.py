@@ -159,6 +159,18 @@ def test_where_all_of_a_class_are_of_unknown_patients_files_stand_for_themselves
     assert drawn == {NORMAL: 6, PNEUMONIA: 5}
 
 
+def test_where_few_patients_of_a_class_are_known_files_stand_for_themselves() -> None:
+    one = [record(f"one{i}", "P") for i in range(12)]
+    unknown = [record(f"unknown{i}") for i in range(60)]
+    sick = [record(f"sick{i}", f"S{i}", kind=KINDS[1]) for i in range(100)]
+    records = one + unknown + sick
+    splits = assign_splits(records, own_bytes(records), seed=0)
+    assert len({splits[i] for i in range(12)}) == 1
+    drawn = Counter(r.label for r, split in zip(records, splits, strict=True) if split == "val")
+    assert drawn["Pneumonia"] == 10
+    assert 5 <= drawn["Normal"] <= 14
+
+
 def test_validation_is_never_one_patient() -> None:
     records = [record(f"{i}-{j}", f"P{i}", kind=KINDS[j % 2]) for i in range(10) for j in range(10)]
     with pytest.raises(DataError, match="is of two or more") as caught:

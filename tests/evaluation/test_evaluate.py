@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,8 @@ _FORGED = '[{"count": 1, "weights_sha256": "\\ud800", "films_sha256": "x"}]'
     [
         *("{", "3", "[" * 100_000, '{"count": Infinity}', '{"count": null}', '{"count": -5}'),
         *('{"count": "3"}', '{"count": true}', '{"count": 2.7}', "{}", '{"looks": []}'),
-        '{"format": "cxrdiag looks at test", "version": 2, "looks": []}',
+        '{"format": "cxrdiag looks at test", "version": true, "looks": []}',
+        '{"format": "looks", "version": 1, "looks": []}',
         *(
             f'{{"format": "cxrdiag looks at test", "version": 1, "looks": {looks}}}'
             for looks in ("3", "{}", "[3]", '[{"count": null}]', _FORGED)
@@ -294,3 +296,21 @@ def test_operating_points_and_certainty_are_counted(own_run: Path, small_store: 
     assert metrics["refused"] == (detected.film_scores_B < 0).mean()
     is_unlike = (detected.film_scores_B >= 0) & (detected.distances_B > 1)
     assert metrics["unlike_training"] == is_unlike.mean() > 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are text there")
+def test_a_run_whose_name_is_no_text(own_run: Path, small_store: Store) -> None:
+    run = own_run.rename(own_run.with_name(os.fsdecode(b"r\xff")))
+    evaluate(run, small_store, "test", CPU)
+    assert "r\\udcff on the split test" in (run / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_count_of_another_version_is_not_called_damaged(
+    own_run: Path, small_store: Store
+) -> None:
+    count = '{"format": "cxrdiag looks at test", "version": 2, "looks": []}'
+    (own_run / "test_evaluations.json").write_text(count)
+    with pytest.raises(ModelError, match="of version 2, and this cxrdiag reads 1") as e:
+        evaluate(own_run, small_store, "test", CPU)
+    assert e.value.code == "count_version"
+    assert (own_run / "test_evaluations.json").read_text() == count

@@ -70,9 +70,12 @@ def test_a_run_of_another_store_or_model_is_evaluated_again(
     assert cxrdiag_command("eval", "--runs", *runs).code == 0
     prepare(phantoms, desk / "other", size=64, seed=3)  # another validation split
     outcome = cxrdiag_command("eval", "--runs", *runs, "--data", "other", "--split", "test")
-    said = outcome.err.splitlines()
-    assert said[::2] == [f"evaluating {run}" for run in runs]
-    assert all("not the store that the model was trained on" in line for line in said[1::2])
+    *said, caution = outcome.err.splitlines()
+    assert said == [f"evaluating {run}" for run in runs]
+    assert "not the store that the model was trained on" in caution
+    assert "evaluated on this test split 2 and 2 times" in outcome.out
+    again = cxrdiag_command("eval", "--runs", *runs, "--data", "other")  # from what stands there
+    assert (again.err, again.out) == (f"{caution}\n", outcome.out)
     for run in runs:
         assert _looks(desk / run) == [2]  # the test films are the same
     few = cxrdiag_command("eval", "--runs", "runs/tiny", "--split", "val")
@@ -114,8 +117,10 @@ def test_metrics_of_another_version_are_refused_and_evaluated_again(
 
 
 def test_what_cannot_be_summarised(desk: Path, runs: list[str], cxrdiag_command) -> None:
-    with pytest.raises(UsageError, match="two different runs"):
+    with pytest.raises(UsageError, match="same model"):
         summarise([Path("runs/a"), Path("runs/a")])
+    with pytest.raises(UsageError, match="two runs"):
+        summarise([Path("runs/a")])
     with pytest.raises(DataError, match="not evaluated"):
         summarise([Path("runs/a"), Path("runs/b")])
     cxrdiag_command("eval", "--run", "runs/b")
@@ -123,7 +128,12 @@ def test_what_cannot_be_summarised(desk: Path, runs: list[str], cxrdiag_command)
     path.write_text(path.read_text().replace("IM-", "XM-"))  # as many of each class
     with pytest.raises(DataError, match="other images"):
         summarise([Path("runs/a"), Path("runs/b")])
-    for arguments in (["runs/a"], ["--run", "runs/a", "--runs", "runs/b"]):
+    shutil.copytree(desk / "runs" / "b", desk / "runs" / "copy of b")
+    for arguments in (
+        ["runs/a"],
+        ["--run", "runs/a", "--runs", "runs/b"],
+        ["--runs", "runs/b", "runs/copy of b"],
+    ):
         outcome = cxrdiag_command("eval", *arguments)
         assert (outcome.code, outcome.out) == (2, "")
         assert outcome.err.startswith("error: ")

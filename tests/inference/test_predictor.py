@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import errno
 import hashlib
 import os
 import threading
@@ -274,3 +275,23 @@ def test_numbers_that_make_none_are_refused(own_run: Path, films: list[Path]) ->
     with pytest.raises(ModelError, match="no number") as e:
         predictor.diagnose(films[0])
     assert e.value.code == "non_finite_weights"
+
+
+def test_a_map_that_cannot_be_written_costs_no_answer(
+    predictor: Predictor, films: list[Path], tmp_path: Path
+) -> None:
+    predictor = copy.copy(predictor)
+    predictor._force = True
+    long = tmp_path / ("x" * 253)  # with .png no name of a file any more
+    long.write_bytes(films[0].read_bytes())
+    first, second = predictor.diagnose_all([long, films[1]], tmp_path / "maps")
+    alone = predictor.diagnose(long)
+    assert isinstance(first, Diagnosis)
+    assert isinstance(second, Diagnosis)
+    assert first.label == alone.label
+    assert first.probability == pytest.approx(alone.probability)
+    assert (first.heatmap, first.heatmap_error) == (None, os.strerror(errno.ENAMETOOLONG))
+    assert second.heatmap == str(tmp_path / "maps" / f"{films[1].stem}.png")
+    assert second.heatmap_error is None
+    with pytest.raises(OSError, match=os.strerror(errno.ENAMETOOLONG)):
+        predictor.diagnose(long, tmp_path / f"{long.name}.png")

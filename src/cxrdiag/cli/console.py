@@ -27,6 +27,8 @@ from cxrdiag.evaluation.words import interval, share
 
 _WIDEST = 1000
 """Columns that a table may take where there is no screen."""
+_NARROWEST, _NARROWEST_TABLE = 20, 72
+"""Columns below which words, and the first column of a table, would be left out."""
 
 
 class _Plain(Console):
@@ -37,13 +39,16 @@ class _Plain(Console):
 
     def print(self, *objects: Any, **options: Any) -> None:
         has_width = self.is_terminal or "COLUMNS" in os.environ
-        if not has_width and any(isinstance(x, Table) for x in objects):
+        is_table = any(isinstance(x, Table) for x in objects)
+        if is_table and not has_width:
             self.width = _WIDEST  # in a file, or another program, no column is to be cut off
+        elif self.width < (narrowest := _NARROWEST_TABLE if is_table else _NARROWEST):
+            self.width = narrowest  # lines are broken by the terminal then, and nothing is lost
         try:
             super().print(*(plain(x) if isinstance(x, str) else x for x in objects), **options)
-        except OSError:
+        except OSError as error:
             if not self.stderr:
-                raise
+                raise _of_standard_output(error) from error
             self.quiet = True  # its disk is full, say: a training may take hours, and goes on
         self._width = None
 
@@ -63,10 +68,18 @@ def print_json(document: Any) -> None:
 
     Dataclasses in it become objects. NaN would be an error, it is not JSON.
     """
-    # Piece by piece: of many thousand films the text takes more memory than all else.
-    json.dump(document, sys.stdout, indent=2, allow_nan=False, default=dataclasses.asdict)
-    sys.stdout.write("\n")
-    sys.stdout.flush()  # here, where a full disk is an error that is said
+    try:
+        # Piece by piece: of many thousand films the text takes more memory than all else.
+        json.dump(document, sys.stdout, indent=2, allow_nan=False, default=dataclasses.asdict)
+        sys.stdout.write("\n")
+        sys.stdout.flush()  # here, where a full disk is an error that is said
+    except OSError as error:
+        raise _of_standard_output(error) from error
+
+
+def _of_standard_output(error: OSError) -> OSError:
+    """The same, which names no file by itself."""
+    return OSError(error.errno, error.strerror or str(error), "standard output")
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:

@@ -41,7 +41,7 @@ def evaluate(
     """
     from cxrdiag import runs
     from cxrdiag.cli.console import print_json
-    from cxrdiag.cli.metrics import show_metrics, warn_of_films
+    from cxrdiag.cli.metrics import show_looks_and_cautions, show_metrics
     from cxrdiag.data.store import open_store
     from cxrdiag.evaluation.evaluate import evaluate as evaluate_run
     from cxrdiag.model.device import choose_device
@@ -67,7 +67,7 @@ def evaluate(
         print_json({"run": str(out), **metrics})
         return
     show_metrics(out, metrics)
-    warn_of_films(metrics)
+    show_looks_and_cautions([metrics])
 
 
 _SHORT = {"sensitivity": "sens.", "specificity": "spec.", "brier": "Brier"}
@@ -79,25 +79,29 @@ def _evaluate_several(
 ) -> None:
     from cxrdiag import runs
     from cxrdiag.cli.console import err, out, print_json, table
-    from cxrdiag.cli.metrics import warn_of_films
+    from cxrdiag.cli.metrics import show_looks_and_cautions
     from cxrdiag.data.store import check_image_size, open_store
     from cxrdiag.evaluation.evaluate import evaluate as evaluate_run
     from cxrdiag.evaluation.evaluate import is_evaluated
+    from cxrdiag.evaluation.read import read_metrics
     from cxrdiag.evaluation.several import refuse_few, summarise
     from cxrdiag.evaluation.words import NAMES, share
     from cxrdiag.model.checkpoint import load_model
     from cxrdiag.model.device import choose_device
+    from cxrdiag.model.info import read_info
 
     models = [runs.find_model(name) for name in names]
     folders = [runs.evaluation_folder(model) for model in models]
-    refuse_few(folders)  # before a look at test, not after it
+    described = [read_info(model / runs.INFO) for model in models]
+    # Before a look at test, not after it.
+    refuse_few(folders, [(sha256, info.threshold) for info, sha256 in described])
     store, where = open_store(data), choose_device(device)
     pending = [x for x in models if not is_evaluated(x, store, split, operating_point)]
     for model in pending:  # what is wrong with one of them is told before a look, too
         check_image_size(store, load_model(model, where).at(operating_point).info.image_size)
     for model in pending:
         err.print(f"evaluating {runs.model_name(model)}", soft_wrap=True)
-        warn_of_films(evaluate_run(model, store, split, where, operating_point))
+        evaluate_run(model, store, split, where, operating_point)
     found = summarise(folders, split)
     if json:
         print_json(found)
@@ -112,3 +116,4 @@ def _evaluate_several(
     title = f"{len(folders)} runs on {split}, {found['n']} images"
     columns = ["", *(_SHORT.get(name, NAMES[name]) for name in several)]
     out.print(table(title, columns, rows))
+    show_looks_and_cautions([read_metrics(folder, split) for folder in folders])

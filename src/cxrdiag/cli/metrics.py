@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +27,21 @@ def show_metrics(run: Path, metrics: dict[str, Any]) -> None:
     named = [of_split(name, metrics["split"]) for name in _FILES]
     there = [name for name in named if (run / name).exists()]
     out.print(f"{run}: {', '.join(there)}", soft_wrap=True)
-    if (count := metrics.get("test_evaluations", 1)) > 1:
+
+
+def show_looks_and_cautions(evaluated: Sequence[dict[str, Any]]) -> None:
+    """Say how often test was looked at, and where scores may promise too much (`caution`)."""
+    looks = [metrics.get("test_evaluations", 1) for metrics in evaluated]
+    if max(looks) > 1:
+        which = "this model was" if len(looks) == 1 else "these models were"
         out.print(
-            f"this model was evaluated on this test split {count} times: choose no model, "
-            "threshold or setting by these numbers",
+            f"{which} evaluated on this test split {' and '.join(map(str, looks))} times: choose "
+            "no model, threshold or setting by these numbers",
             soft_wrap=True,
         )
-
-
-def warn_of_films(metrics: dict[str, Any]) -> None:
-    """Say where the scores may promise too much (`caution`)."""
-    if (why := caution(metrics)) is not None:
-        warn(why)
+    for why in dict.fromkeys(map(caution, evaluated)):
+        if why is not None:
+            warn(why)
 
 
 def _overall(name: str, metrics: dict[str, Any]) -> Table:

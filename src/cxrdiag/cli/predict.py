@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cxrdiag.cli.options import Json, Model, OperatingPoint, refuse_to_overwrite
 from cxrdiag.errors import CxrdiagError, DataError, UsageError, of_the_system
+
+if TYPE_CHECKING:
+    from cxrdiag.inference.diagnosis import Diagnosis
 
 
 def predict(
@@ -73,8 +77,10 @@ def predict(
         if json and _is_standard_output(csv_file):
             hint = "--csv FILE"
             raise UsageError("--json and --csv to one output", hint=hint, code="two_outputs")
-    if heatmap is not None and not heatmap.is_dir():
-        _refuse_file(heatmap)
+    if heatmap is not None:
+        if not heatmap.is_dir():
+            _refuse_file(heatmap)
+        refuse_place(heatmap / "map.png")
     predictor = cxrdiag.load(
         run, device, operating_point=operating_point, force=force, backend=backend
     )
@@ -90,11 +96,12 @@ def predict(
             bar.advance(task)
     diagnoses = [r for r in results if isinstance(r, Diagnosis)]
     failures = [r for r in results if isinstance(r, Failure)]
-    problem: CxrdiagError | None = None
+    # What is not written is told at the end: then the answers are printed at least.
+    problem = _lost_maps(diagnoses, heatmap)
     if csv_file is not None:
         try:
             write_file(csv_file, lambda temporary: write_csv(temporary, results, model))
-        except OSError as error:  # then the answers are printed at least
+        except OSError as error:
             problem = of_the_system(error)
     if json:
         print_document(diagnoses, failures, model, problem)
@@ -107,6 +114,18 @@ def predict(
         raise typer.Exit(problem.exit_code) if json else problem
     if failures:
         raise typer.Exit(DataError.exit_code)
+
+
+def _lost_maps(diagnoses: Sequence[Diagnosis], folder: Path | None) -> CxrdiagError | None:
+    lost = [d for d in diagnoses if d.heatmap_error is not None]
+    if not lost:
+        return None
+    return CxrdiagError(
+        f"{len(lost)} of the activation maps could not be written, the first of {lost[0].file}: "
+        f"{lost[0].heatmap_error}",
+        path=folder,
+        code="file_error",
+    )
 
 
 def _is_standard_output(path: Path) -> bool:

@@ -88,8 +88,9 @@ def _draw(
     # With them stays whoever shares a file with one of them.
     staying = {group_of[row] for row in unknown}
     known = [row for row in train if group_of[row] not in staying]
-    labels_known = Counter(records[row].label for row in known)
-    is_enough = all(labels_known[records[row].label] >= FOLDS for row in unknown)
+    # As many of a class as there are patients: films of one are never divided.
+    n_known = Counter(label for label, _ in {(records[row].label, group_of[row]) for row in known})
+    is_enough = all(n_known[records[row].label] >= FOLDS for row in unknown)
     if 2 * len(unknown) <= len(train) and is_enough:
         train = known
     groups = [group_of[row] for row in train]

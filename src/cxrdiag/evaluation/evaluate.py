@@ -15,7 +15,7 @@ import yaml
 from cxrdiag.data.batches import Split
 from cxrdiag.data.kaggle import PNEUMONIA
 from cxrdiag.data.store import Store, check_findings, check_image_size, check_split
-from cxrdiag.errors import ModelError
+from cxrdiag.errors import ModelError, printable
 from cxrdiag.evaluation.figures import draw_confusion_matrix, draw_roc
 from cxrdiag.evaluation.intervals import proportion
 from cxrdiag.evaluation.metrics import (
@@ -86,7 +86,7 @@ def evaluate(
         **counted,
         "notice": NOTICE,
     }
-    name = model_name(model)
+    name = printable(model_name(model))  # a folder's name may be no text
     _write(out, Evaluated(name, model, classifier, store, part.rows_N, predictions, metrics))
     return metrics
 
@@ -234,8 +234,15 @@ def _looks(path: Path, this: dict[str, str]) -> list[dict[str, Any]]:
     if "version" not in document:  # it did not tell at which films
         return [{**this, "count": document["count"]}]
     version, looks = document["version"], document["looks"]
-    if type(version) is not int or {name: document[name] for name in _LOOKS} != _LOOKS:
-        raise ValueError("of another version of cxrdiag")
+    if type(version) is not int or document["format"] != _LOOKS["format"]:
+        raise ValueError(f"its format is {document['format']!r} {version!r}")
+    if version != _LOOKS["version"]:
+        raise ModelError(
+            f"of version {version}, and this cxrdiag reads {_LOOKS['version']}",
+            path=path,
+            hint="evaluate it by the cxrdiag that wrote it",
+            code="count_version",
+        )
     are_named = all(look[name].isalnum() for look in looks for name in this)
     if not (isinstance(looks, list) and are_named):
         raise ValueError(f"its looks are {looks!r}")

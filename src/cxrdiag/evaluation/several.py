@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,23 +12,34 @@ from cxrdiag.evaluation.read import read_evaluation, refuse_other_images
 from cxrdiag.evaluation.words import NAMES
 
 
-def refuse_few(runs: Sequence[Path]) -> None:
-    """Raise UsageError for fewer than two different runs."""
-    if len({os.path.realpath(run) for run in runs}) != len(runs) or len(runs) < 2:
-        raise UsageError(
-            "two different runs or more are needed for a mean and a deviation", code="few_runs"
-        )
+def refuse_few(runs: Sequence[Path], models: Sequence[tuple[str, float]]) -> None:
+    """Raise UsageError for fewer than two runs, or where two are of one model.
+
+    `models` has the SHA-256 of each run's weights, and its threshold.
+    """
+    first: dict[tuple[str, float], Path] = {}
+    for run, model in zip(runs, models, strict=True):
+        if model in first:
+            raise UsageError(
+                f"the same model as {first[model]}",
+                path=run,
+                hint="a deviation is one between different trainings: give each once",
+                code="few_runs",
+            )
+        first[model] = run
+    if len(runs) < 2:
+        raise UsageError("two runs or more are needed for a mean and a deviation", code="few_runs")
 
 
 def summarise(runs: Sequence[Path], split: str = "test") -> dict[str, Any]:
     """Of each metric mean, standard deviation and each run's value, from what `evaluate` wrote.
 
-    No image is looked at again. Where a run lacks a metric it is None for all. Raises UsageError
-    for fewer than two runs, DataError where one was not evaluated on the split, on the same images
-    as the first and at the same operating point.
+    No image is looked at again. Where a run lacks a metric it is None for all. Raises UsageError as
+    `refuse_few`, DataError where one was not evaluated on the split, on the same images as the
+    first and at the same operating point.
     """
-    refuse_few(runs)
     evaluated = [read_evaluation(run, split) for run in runs]
+    refuse_few(runs, [(e.metrics["weights_sha256"], e.metrics["threshold"]) for e in evaluated])
     refuse_other_images(runs, evaluated)
     points = [one.metrics["operating_point"] for one in evaluated]
     if len(set(points)) > 1:

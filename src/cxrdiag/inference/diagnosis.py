@@ -41,6 +41,8 @@ class Diagnosis:
     """What makes a film's answer less to be trusted; that there is none means little."""
     heatmap: str | None = None
     """The picture of the activation map, where one was asked for."""
+    heatmap_error: str | None = None
+    """Why there is none, where it could not be written."""
     notice: str = NOTICE
 
 

@@ -86,7 +86,8 @@ class Predictor:
                 code="not_a_map",
             )
         film = self._decode(str(path), read_bytes(Path(path)), drawn=heatmap is not None)
-        return self._diagnose([film], [None if heatmap is None else Path(heatmap)])[0]
+        diagnosis, map_hw = self._diagnose([film], with_maps=heatmap is not None)[0]
+        return diagnosis if heatmap is None else _drawn(diagnosis, film, map_hw, Path(heatmap))
 
     def diagnose_all(
         self,
@@ -98,11 +99,10 @@ class Predictor:
         """Diagnose files in order, decoding on all cores; a bad one gives a Failure.
 
         Of a folder all images below it (`expand`); one without any is a Failure `no_images`.
-        Where `anonymous`, files go by a hash of what is in them (`anonymous_name`). Files are read,
-        and maps drawn, a batch at a time as the iterator comes to it: without a loop over it
-        nothing is done.
-        The iterator raises as `diagnose` does where the model, or the folder of the maps, cannot be
-        used.
+        Where `anonymous`, files go by a hash of what is in them (`anonymous_name`). Files are read
+        a batch at a time as the iterator comes to it, and maps drawn film by film: without a loop
+        over it nothing is done. Of a map that cannot be written the Diagnosis tells why.
+        The iterator raises as `diagnose` does where the model cannot be used.
         """
         paths = expand([Path(f) for f in ([files] if isinstance(files, str | Path) else files)])
         folder = None if heatmap_dir is None else Path(heatmap_dir)
@@ -129,10 +129,20 @@ class Predictor:
     def _diagnose_chunk(
         self, films: Sequence[_Film | Failure], heatmaps: Sequence[Path | None]
     ) -> Iterator[Diagnosis | Failure]:
-        good = {i: film for i, film in enumerate(films) if isinstance(film, _Film)}
-        diagnoses = self._diagnose(list(good.values()), [heatmaps[i] for i in good]) if good else []
-        results = dict(zip(good, diagnoses, strict=True))
-        return (film if isinstance(film, Failure) else results[i] for i, film in enumerate(films))
+        good = [film for film in films if isinstance(film, _Film)]
+        diagnosed = iter(self._diagnose(good, with_maps=any(heatmaps)) if good else [])
+        for film, heatmap in zip(films, heatmaps, strict=True):
+            if isinstance(film, Failure):
+                yield film
+                continue
+            diagnosis, map_hw = next(diagnosed)
+            if heatmap is not None:
+                try:
+                    diagnosis = _drawn(diagnosis, film, map_hw, heatmap)
+                except OSError as error:  # a full disk, a name too long
+                    why = error.strerror or str(error)
+                    diagnosis = dataclasses.replace(diagnosis, heatmap_error=why)
+            yield diagnosis
 
     def _read(self, path: Path, *, anonymous: bool, drawn: bool) -> _Film | Failure:
         # Once, whatever is wanted of it: a pipe can be read no second time, and a file may be gone.
@@ -152,16 +162,19 @@ class Predictor:
         picture = read_picture(data, self.classifier.info.image_size, name)
         return _Film(name, picture.pixels_SS, read_picture(data, SIDE, name) if drawn else None)
 
-    def _diagnose(self, films: Sequence[_Film], heatmaps: Sequence[Path | None]) -> list[Diagnosis]:
+    def _diagnose(
+        self, films: Sequence[_Film], *, with_maps: bool
+    ) -> list[tuple[Diagnosis, NDArray[np.float32] | None]]:
+        """Of each film what is said of it, and its map (h, w) in logits where they are wanted."""
         info = self.classifier.info
         images_BSS = np.stack([film.image_SS for film in films])
-        answers = self.classifier.answer(images_BSS, with_maps=any(heatmaps))
+        answers = self.classifier.answer(images_BSS, with_maps=with_maps)
         logits_B, detected = answers.logits_B, answers.detected
         check_finite(logits_B, detected.film_scores_B, detected.distances_B)
         probabilities_B = probability(logits_B, info.temperature)
         maps = [None] * len(films) if answers.maps_Bhw is None else answers.maps_Bhw
         diagnoses = []
-        for i, (film, map_hw, heatmap) in enumerate(zip(films, maps, heatmaps, strict=True)):
+        for i, (film, map_hw) in enumerate(zip(films, maps, strict=True)):
             is_film = bool(detected.film_scores_B[i] >= 0)
             diagnosis = self._judge(film.file, float(probabilities_B[i]), is_film)
             if not is_film:
@@ -169,13 +182,7 @@ class Predictor:
                 diagnosis = dataclasses.replace(diagnosis, reason=reason)
             elif detected.distances_B[i] > 1:
                 diagnosis = dataclasses.replace(diagnosis, warning=UNLIKE)
-            shown = film.shown
-            if not (heatmap is None or map_hw is None or shown is None or diagnosis.abstained):
-                p, threshold = share(diagnosis.probability), share(info.threshold)
-                said = f"probability {p}, threshold {threshold}"
-                write_heatmap(heatmap, shown, map_hw, f"{in_words(diagnosis)}: {said}")
-                diagnosis = dataclasses.replace(diagnosis, heatmap=str(heatmap))
-            diagnoses.append(diagnosis)
+            diagnoses.append((diagnosis, map_hw))
         return diagnoses
 
     def _judge(self, file: str, p: float, is_film: bool) -> Diagnosis:
@@ -200,3 +207,14 @@ class Predictor:
             abstained=not answers,
             forced=answers and not is_film,
         )
+
+
+def _drawn(
+    diagnosis: Diagnosis, film: _Film, map_hw: NDArray[np.float32] | None, heatmap: Path
+) -> Diagnosis:
+    """The same, its map drawn to the PNG `heatmap`; there is none of what got no answer."""
+    if map_hw is None or film.shown is None or diagnosis.abstained:
+        return diagnosis
+    said = f"probability {share(diagnosis.probability)}, threshold {share(diagnosis.threshold)}"
+    write_heatmap(heatmap, film.shown, map_hw, f"{in_words(diagnosis)}: {said}")
+    return dataclasses.replace(diagnosis, heatmap=str(heatmap))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from cxrdiag.errors import TrainingError, is_out_of_memory
+from cxrdiag.training.memory import give_back_memory
 
 
 class Gradients:
@@ -71,6 +72,7 @@ class Gradients:
         if self.parts >= n // 2:
             raise out_of_memory()
         self.parts = min(2 * self.parts, n // 2)
+        give_back_memory()
         for of_maker in (torch.cuda, torch.mps):
             if of_maker.is_available():
                 of_maker.empty_cache()
