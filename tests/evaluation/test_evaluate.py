@@ -314,3 +314,26 @@ def test_a_count_of_another_version_is_not_called_damaged(
         evaluate(own_run, small_store, "test", CPU)
     assert e.value.code == "count_version"
     assert (own_run / "test_evaluations.json").read_text() == count
+
+
+def test_films_to_test_by_need_none_to_train_on(
+    films: list[Path],
+    own_run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cxrdiag_command,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for film in films:
+        folder = Path("films/test") / ("PNEUMONIA" if film.name.startswith("person") else "NORMAL")
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(film, folder)
+    outcome = cxrdiag_command("prepare", "--kaggle-dir", "films", "--size", "64")
+    assert outcome.code == 0
+    assert "films to test by alone" in outcome.out
+    found = cxrdiag_command("eval", "--run", own_run, "--json").document
+    assert (found["n"], found["n_normal"]) == (40, 16)
+    assert Path(own_run, "report.html").is_file()
+    outcome = cxrdiag_command("train", "--json")
+    assert (outcome.code, outcome.document["error"]["code"]) == (3, "empty_split")
+    assert list(tmp_path.glob("runs/*")) == []

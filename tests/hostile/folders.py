@@ -15,6 +15,7 @@ from tests.hostile.place import (
     FIRST,
     LABEL,
     LAST,
+    N_TEST,
     N_TRAIN,
     NAME,
     SPLIT,
@@ -67,7 +68,11 @@ def class_folders() -> Iterator[Case]:
         "empty class", lambda root, _: empty(root / "train/NORMAL"),
         "one_class", "Pneumonia alone",
     )  # fmt: skip
-    yield case("no class", lambda root, _: shutil.rmtree(root / "train/NORMAL"), "unknown_layout")
+    yield case(
+        "no class", lambda root, _: shutil.rmtree(root / "train/NORMAL"),
+        "one_class", "Pneumonia alone",
+    )  # fmt: skip
+    yield case("no train", lambda root, _: shutil.rmtree(root / "train"), n=N_TEST)
     yield case(
         "the other class missing", lambda root, _: shutil.rmtree(root / "train/PNEUMONIA"),
         "too_few_patients", "are too few",

@@ -111,9 +111,9 @@ def train(
             err.print(f"{run} is finished already", soft_wrap=True)
             return
         store, where = open_store(data), choose_device(device)
+        n, n_epochs = len(store.rows("train")), config.training.epochs
         run = run or runs.new_run(config.name)
         started = time.perf_counter()
-        n, n_epochs = len(store.rows("train")), config.training.epochs
         epochs_ = f"{n_epochs} epoch{'s' * (n_epochs != 1)}"
         start = f"{n} films by recipe {config.name}, {epochs_} -> {run}"
         with TrainingProgress(config, start, json, signals.check) as progress:

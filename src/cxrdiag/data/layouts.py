@@ -56,7 +56,7 @@ def read_dataset(folder: Path) -> tuple[list[Record], list[str]]:
             code="no_such_folder",
         )
     metadata = _find(folder, lambda path: (path / METADATA).is_file())
-    root = _find(folder, lambda path: (path / "train" / "NORMAL").is_dir())
+    root = _find(folder, _has_class_folders)
     if metadata is not None and root is not None:
         raise DataError(
             "two data sets, one in either layout",
@@ -74,10 +74,14 @@ def read_dataset(folder: Path) -> tuple[list[Record], list[str]]:
         path=folder,
         hint="give the folder that this one lies in"
         if too_deep
-        else f"expected a file {METADATA}, or folders train/NORMAL and train/PNEUMONIA; "
-        "folders that are links are not looked into",
+        else f"expected a file {METADATA}, or folders train/NORMAL and train/PNEUMONIA, or "
+        "such ones of test; folders that are links are not looked into",
         code="unknown_layout",
     )
+
+
+def _has_class_folders(root: Path) -> bool:
+    return any((root / split / name).is_dir() for split in SPLITS for name in _FOLDERS)
 
 
 def _find(folder: Path, accept: Callable[[Path], bool]) -> Path | None:
