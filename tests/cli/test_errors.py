@@ -201,6 +201,10 @@ def test_usage_errors_exit_with_2(command: str, cxrdiag_command) -> None:
     assert outcome.code == 2
     assert "Usage:" in outcome.err
     assert "Traceback" not in outcome.err
+    told = cxrdiag_command(*command.split(), "--json").document["error"]
+    assert told["code"] == "usage"
+    assert told["message"]
+    assert told["message"].rstrip(".") in outcome.err
 
 
 def test_an_empty_argument_is_not_the_current_folder(desk: Path, cxrdiag_command) -> None:

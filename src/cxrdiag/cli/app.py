@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -25,6 +25,9 @@ from cxrdiag.errors import (
     plain,
     printable,
 )
+
+_WrongUsage: Any = typer.BadParameter.__base__
+"""Of an unknown option, a missing argument and so on, too: Typer has no name for it."""
 
 app = typer.Typer(
     name="cxrdiag",
@@ -87,9 +90,16 @@ def _run() -> int:
         if "" in sys.argv[1:]:
             hint = "is a variable not set?"
             raise UsageError("an argument is empty", hint=hint, code="empty_argument")
-        app()
+        code = app(standalone_mode=False)
+        return code if isinstance(code, int) else 0
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except _WrongUsage as error:
+        if "--json" in sys.argv:
+            hint = f"{error.ctx.command_path} --help" if error.ctx else ""
+            return _report(UsageError(error.format_message(), hint=hint, code="usage"))
+        error.show()
+        return UsageError.exit_code
     except CxrdiagError as error:
         return _report(error)
     except (MemoryError, RuntimeError) as error:
@@ -99,7 +109,6 @@ def _run() -> int:
         return _report(CxrdiagError("not enough memory", hint=hint, code="out_of_memory"))
     except OSError as error:
         return _report(of_the_system(error))
-    return 0
 
 
 def _end(number: int, frame: object) -> None:
