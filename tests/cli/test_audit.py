@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
+from cxrdiag.data.phantom.dataset import IMAGES
 from cxrdiag.data.prepare import prepare
 from cxrdiag.data.store import Store, open_store
 from cxrdiag.model.checkpoint import load_model, save_model
@@ -107,3 +108,17 @@ def test_no_store(tmp_path: Path, cxrdiag_command) -> None:
     outcome = cxrdiag_command("audit", "--data", tmp_path)
     assert outcome.code == 3
     assert "no prepared store is there" in outcome.err
+
+
+def test_a_film_under_both_labels_is_named(phantoms: Path, tmp_path: Path, cxrdiag_command) -> None:
+    source = Path(shutil.copytree(phantoms, tmp_path / "coronahack"))
+    films = sorted((source / IMAGES / "train").glob("*.jpeg"))
+    well = next(film for film in films if film.name.startswith("IM"))
+    sick = next(film for film in films if film.name.startswith("person"))
+    shutil.copy(sick, well)
+    store = tmp_path / "store"
+    command = ("prepare", "--kaggle-dir", source, "--out", store, "--size", "32", "--no-audit")
+    for said in (cxrdiag_command(*command).err, cxrdiag_command("audit", "--data", store).err):
+        (line,) = (x for x in said.splitlines() if "under both labels" in x)
+        assert line.startswith("warning: one film under both labels: ")
+        assert set(line.split(": ")[2].split(", ")) == {well.name, sick.name}

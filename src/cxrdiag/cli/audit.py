@@ -12,6 +12,9 @@ from cxrdiag.cli.options import STORE, Data, Json
 if TYPE_CHECKING:
     from cxrdiag.data.store import Store
 
+_NAMED = 10
+"""Films under both labels that are named."""
+
 AuditedRun = Annotated[
     Path | None,
     typer.Option(
@@ -42,7 +45,7 @@ def audit(data: Data = STORE, run: AuditedRun = None, json: Json = False) -> Non
     if json:
         print_json({"store": str(data), **found, **findings, "network_on_val": network})
         return
-    show_found(found)
+    show_found(store)
     show_audit(findings, data, network)
 
 
@@ -72,11 +75,12 @@ def _auroc_on_validation(run: Path, store: Store) -> dict[str, Any]:
     return auroc_metrics(films, logits_N.astype(np.float64))
 
 
-def show_found(findings: dict[str, Any]) -> None:
+def show_found(store: Store) -> None:
     """Print what is there twice, or lacking, by files and by patients."""
     from cxrdiag.cli.console import out as console
-    from cxrdiag.cli.console import table
+    from cxrdiag.cli.console import table, warn
 
+    findings = store.info["findings"]
     overlap = findings["train_test_overlap"]
     left_out = findings["left_out_by_strict_patients"]
     shared = {key: f"{o['patients']} ({o['test_images']})" for key, o in overlap.items()}
@@ -94,6 +98,11 @@ def show_found(findings: dict[str, Any]) -> None:
         *([f"{key} files", str(len(findings[key]))] for key in ("missing", "unreadable")),
     ]
     console.print(table("Found", ["", "n"], rows))
+    copied = store.records[store.records["sha256"].duplicated(keep=False)]
+    copies = [films for _, films in copied.groupby("sha256", sort=False)]
+    contradicting = [films["name"] for films in copies if films["label"].nunique() > 1]
+    for names in contradicting[:_NAMED]:
+        warn(f"one film under both labels: {', '.join(names)}")
 
 
 def show_audit(

@@ -128,7 +128,7 @@ def _show_report(store: Store) -> None:
     ]
     totals = [str(sum(n for key, n in counts.items() if key[2] == s)) for s in splits]
     console.print(table("Images", ["", *splits], [*rows, ["all", *totals]]))
-    show_found(store.info["findings"])
+    show_found(store)
     if "audit" in store.info["findings"]:
         show_audit(store.info["findings"]["audit"], store.path)
     if "test" not in splits:
