@@ -17,6 +17,14 @@ def write_evaluation(
     """predictions.csv and metrics.json, of the test split, in a folder that may be there."""
     folder.mkdir(exist_ok=True)
     predictions.to_csv(folder / "predictions.csv", index=False)
-    metrics = {**FORMAT, "operating_point": point, **compute_metrics(predictions, threshold)}
+    metrics = {
+        **FORMAT,
+        "split": "test",
+        "operating_point": point,
+        **compute_metrics(predictions, threshold),
+        "weights_sha256": folder.name,
+        "trained_on_this_store": True,
+        "init": "random",
+    }
     (folder / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
     return folder

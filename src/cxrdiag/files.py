@@ -63,15 +63,24 @@ def resolved(path: Path) -> Path:
 def refuse_place(path: Path) -> None:
     """Raise OSError where no file can be written at `path`, as far as can be told beforehand.
 
-    Because it is a folder, because links to it lead in a circle, because the folder that it would
-    lie in is none, or may not be written to.
+    Because it is a folder, because links to it lead in a circle, or because of the folder that it
+    would lie in (`refuse_folder`).
     """
     place = resolved(path)
     if place.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if place.exists() and not place.is_file():
         return  # a device, a pipe
-    folder = next(parent for parent in place.parents if parent.exists())
+    refuse_folder(place.parent)
+
+
+def refuse_folder(path: Path) -> None:
+    """Raise OSError where no file can be written in the folder `path`, which need not be there yet.
+
+    Because it is none, or because it, or the one that it would be made in, may not be written to.
+    """
+    place = resolved(path)
+    folder = next(folder for folder in (place, *place.parents) if folder.exists())
     if not folder.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
     if not os.access(folder, os.W_OK | os.X_OK):

@@ -201,10 +201,15 @@ def test_usage_errors_exit_with_2(command: str, cxrdiag_command) -> None:
     assert outcome.code == 2
     assert "Usage:" in outcome.err
     assert "Traceback" not in outcome.err
-    told = cxrdiag_command(*command.split(), "--json").document["error"]
-    assert told["code"] == "usage"
+    as_json = cxrdiag_command(*command.split(), "--json")
+    told = as_json.document["error"]
+    assert (as_json.code, as_json.err, told["code"]) == (2, "", "usage")
     assert told["message"]
     assert told["message"].rstrip(".") in outcome.err
+    named = command.split()[0]
+    assert told["hint"] == (
+        "cxrdiag --help" if named == "frobnicate" else f"cxrdiag {named} --help"
+    )
 
 
 def test_an_empty_argument_is_not_the_current_folder(desk: Path, cxrdiag_command) -> None:

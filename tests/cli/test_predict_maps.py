@@ -121,6 +121,21 @@ def test_a_map_that_cannot_be_written_is_told_after_the_answers(
     assert outcome.code == 1
     assert films[1].name in outcome.out.replace("\n", "")
     assert outcome.err.startswith("error: m: 1 of the activation maps could not be written")
+    if Path("/dev/full").exists():
+        said = cxrdiag_command(*command, "--csv", "/dev/full").err.splitlines()
+        assert [line.split(":")[0] for line in said] == ["warning", "error"]
+
+
+def test_the_name_of_a_film_without_a_map_is_one_line(
+    desk: Path, films: list[Path], cxrdiag_command
+) -> None:
+    name = "a\nerror: " + "x" * 244
+    (desk / name).write_bytes(films[0].read_bytes())
+    outcome = cxrdiag_command("predict", name, "--run", "shipped", "--force", "--heatmap", "m")
+    assert outcome.code == 1
+    assert [line for line in outcome.err.splitlines() if line.startswith("error")] == [
+        outcome.err.rstrip("\n")
+    ]
 
 
 def test_a_folder_of_maps_that_cannot_be_is_told_before_the_work(
@@ -129,3 +144,6 @@ def test_a_folder_of_maps_that_cannot_be_is_told_before_the_work(
     (desk / "file").touch()
     outcome = cxrdiag_command("predict", films[0], "--heatmap", "file/maps", "--json")
     assert (outcome.code, outcome.document["error"]["code"]) == (1, "file_error")
+    assert set(outcome.document) == {"error"}  # no answer
+    (desk / "maps" / "map.png").mkdir(parents=True)
+    assert cxrdiag_command("predict", films[0], "--heatmap", "maps").code == 0

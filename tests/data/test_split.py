@@ -210,13 +210,20 @@ def test_identical_files_in_train_and_test_are_refused() -> None:
             + [record(f"p{i}", f"Q{i}", kind=KINDS[1]) for i in range(9)],
             "9 Pneumonia images",
         ),
-        ([record("t", "T", "test")], "0 patients"),
     ],
 )
 def test_too_few_to_draw_from_are_refused(records: list[Record], said: str) -> None:
     with pytest.raises(DataError, match=f"^{said}") as caught:
         assign_splits(records, own_bytes(records), 0)
     assert caught.value.code == "too_few_patients"
+
+
+def test_films_of_test_alone_are_not_divided() -> None:
+    records = [record("t", "T", "test"), record("u", "T", "test", KINDS[1])]
+    assert assign_splits(records, own_bytes(records), 0) == ["test", "test"]
+    val = cohort(60, "val", "V")
+    with pytest.raises(DataError, match=r"^train has no images \(.*give test alone"):
+        assign_splits([*records, *val], own_bytes([*records, *val]), 0)
 
 
 def test_one_patient_of_very_many_films_is_not_the_validation_split() -> None:

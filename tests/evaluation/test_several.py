@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import statistics
 from pathlib import Path
 
 import pytest
+import torch
 
 from cxrdiag.data.prepare import prepare
 from cxrdiag.errors import DataError, UsageError
 from cxrdiag.evaluation.several import summarise
+from cxrdiag.model.checkpoint import load_model, save_model
 
 
 @pytest.fixture
 def runs(desk: Path, trained_run: Path, cxrdiag_command) -> list[str]:
     """Two runs that differ in what they call pneumonia; only the first was evaluated."""
+    trained = load_model(trained_run, torch.device("cpu"))
+    assert trained.detector is not None
     for name, point in (("a", "sensitivity=0.98"), ("b", "specificity=0.98")):
         run = desk / "runs" / name
         shutil.copytree(trained_run, run)
-        model = json.loads((run / "model.json").read_text())
-        points = model["operating_points"]
-        model["threshold"] = points[point]["threshold"]
+        weights = trained.network.state_dict()
+        weights["fc.bias"] = weights["fc.bias"] + (0.01 if name == "b" else 0)
+        points = {**trained.info.operating_points}
         points["balanced"] = points[point]
-        (run / "model.json").write_text(json.dumps(model))
+        threshold = points[point].threshold
+        info = dataclasses.replace(trained.info, threshold=threshold, operating_points=points)
+        save_model(run, weights, trained.detector, info)
     assert cxrdiag_command("eval", "--run", "runs/a").code == 0
     return ["runs/a", "runs/b"]
 
@@ -74,8 +81,12 @@ def test_a_run_of_another_store_or_model_is_evaluated_again(
     assert said == [f"evaluating {run}" for run in runs]
     assert "not the store that the model was trained on" in caution
     assert "evaluated on this test split 2 and 2 times" in outcome.out
-    again = cxrdiag_command("eval", "--runs", *runs, "--data", "other")  # from what stands there
+    command = ("eval", "--runs", *runs, "--data", "other")  # from what stands there
+    again, told = cxrdiag_command(*command), cxrdiag_command(*command, "--json")
     assert (again.err, again.out) == (f"{caution}\n", outcome.out)
+    assert told.err == f"{caution}\n"
+    assert told.document["test_evaluations"] == [2, 2]
+    assert [f"warning: {why}" for why in told.document["cautions"]] == [caution, caution]
     for run in runs:
         assert _looks(desk / run) == [2]  # the test films are the same
     few = cxrdiag_command("eval", "--runs", "runs/tiny", "--split", "val")
@@ -86,11 +97,21 @@ def test_a_run_of_another_store_or_model_is_evaluated_again(
 def test_damaged_metrics_are_one_clear_error(desk: Path, runs: list[str], cxrdiag_command) -> None:
     assert cxrdiag_command("eval", "--runs", *runs).code == 0
     path = desk / "runs" / "b" / "metrics.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "accuracy": "0.9"}))
-    for command in (["eval", "--runs"], ["compare"]):
-        outcome = cxrdiag_command(*command, *runs, "--json")
-        assert outcome.code == 3
-        assert outcome.document["error"]["code"] == "damaged_metrics"
+    sound = json.loads(path.read_text())
+    forged: list[tuple[str, object]] = [("accuracy", "0.9"), ("trained_on_this_store", None)]
+    for name, value in forged:
+        path.write_text(json.dumps({**sound, name: value}))
+        for command in (["eval", "--runs"], ["compare"]):
+            outcome = cxrdiag_command(*command, *runs, "--json")
+            assert outcome.code == 3
+            assert outcome.document["error"]["code"] == "damaged_metrics"
+    for other in (
+        {**sound, "split": []},
+        {k: v for k, v in sound.items() if k != "weights_sha256"},
+    ):
+        path.write_text(json.dumps(other))
+        with pytest.raises(DataError, match="damaged"):
+            summarise([Path(run) for run in runs])
 
 
 def test_no_look_at_test_is_taken_where_one_of_the_models_cannot_be_used(
@@ -117,7 +138,7 @@ def test_metrics_of_another_version_are_refused_and_evaluated_again(
 
 
 def test_what_cannot_be_summarised(desk: Path, runs: list[str], cxrdiag_command) -> None:
-    with pytest.raises(UsageError, match="same model"):
+    with pytest.raises(UsageError, match="same weights"):
         summarise([Path("runs/a"), Path("runs/a")])
     with pytest.raises(UsageError, match="two runs"):
         summarise([Path("runs/a")])
@@ -129,11 +150,16 @@ def test_what_cannot_be_summarised(desk: Path, runs: list[str], cxrdiag_command)
     with pytest.raises(DataError, match="other images"):
         summarise([Path("runs/a"), Path("runs/b")])
     shutil.copytree(desk / "runs" / "b", desk / "runs" / "copy of b")
+    path = desk / "runs" / "copy of b" / "model.json"
+    copied = json.loads(path.read_text())
+    copied["threshold"] = copied["operating_points"]["balanced"]["threshold"] = 0.5
+    path.write_text(json.dumps(copied))
     for arguments in (
         ["runs/a"],
         ["--run", "runs/a", "--runs", "runs/b"],
-        ["--runs", "runs/b", "runs/copy of b"],
+        ["--runs", "runs/b", "runs/copy of b", "--operating-point", "sensitivity=0.98"],
     ):
         outcome = cxrdiag_command("eval", *arguments)
         assert (outcome.code, outcome.out) == (2, "")
         assert outcome.err.startswith("error: ")
+    assert _looks(desk / "runs" / "b") == [1]

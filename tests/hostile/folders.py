@@ -130,6 +130,19 @@ def unknown() -> Iterator[Case]:
     yield bad("film of no class", "train/x.jpeg", "'x.jpeg'")
     yield bad("another split", "validation/NORMAL/x.jpeg", "'validation'")
     yield bad("split in upper case", "TEST/PNEUMONIA/x.jpeg", "'TEST'")
+
+    def respelt(split: str, *classes: str) -> Case:
+        def make(root: Path) -> None:
+            (root / "train").rename(root / split)
+            for folder, name in zip(("NORMAL", "PNEUMONIA"), classes, strict=True):
+                (root / split / folder).rename(root / split / name)
+
+        name = f"train as {split}, of {' and '.join(classes)}, beside test"
+        return case(name, lambda root, _: make(root), "unknown_value", repr(split))
+
+    yield respelt("Train", "Normal", "Pneumonia")
+    yield respelt("Train", "well", "sick")
+    yield respelt("training", "Normal", "Pneumonia")
     yield case(
         "folders beside, without films",
         lambda root, _: shutil.copytree(root / "train", root / "train/more/a", ignore=files_in),

@@ -41,9 +41,10 @@ def evaluate(
     """
     from cxrdiag import runs
     from cxrdiag.cli.console import print_json
-    from cxrdiag.cli.metrics import show_looks_and_cautions, show_metrics
+    from cxrdiag.cli.metrics import show_looks, show_metrics, warn_of_films
     from cxrdiag.data.store import open_store
     from cxrdiag.evaluation.evaluate import evaluate as evaluate_run
+    from cxrdiag.evaluation.words import caution
     from cxrdiag.model.device import choose_device
 
     if more and not runs_:
@@ -63,11 +64,12 @@ def evaluate(
     out = runs.evaluation_folder(model)
     store, where = open_store(data), choose_device(device)
     metrics = evaluate_run(model, store, split, where, operating_point)
+    warn_of_films([caution(metrics)])
     if json:
         print_json({"run": str(out), **metrics})
         return
     show_metrics(out, metrics)
-    show_looks_and_cautions([metrics])
+    show_looks([metrics.get("test_evaluations")])
 
 
 _SHORT = {"sensitivity": "sens.", "specificity": "spec.", "brier": "Brier"}
@@ -79,11 +81,10 @@ def _evaluate_several(
 ) -> None:
     from cxrdiag import runs
     from cxrdiag.cli.console import err, out, print_json, table
-    from cxrdiag.cli.metrics import show_looks_and_cautions
+    from cxrdiag.cli.metrics import show_looks, warn_of_films
     from cxrdiag.data.store import check_image_size, open_store
     from cxrdiag.evaluation.evaluate import evaluate as evaluate_run
     from cxrdiag.evaluation.evaluate import is_evaluated
-    from cxrdiag.evaluation.read import read_metrics
     from cxrdiag.evaluation.several import refuse_few, summarise
     from cxrdiag.evaluation.words import NAMES, share
     from cxrdiag.model.checkpoint import load_model
@@ -92,9 +93,8 @@ def _evaluate_several(
 
     models = [runs.find_model(name) for name in names]
     folders = [runs.evaluation_folder(model) for model in models]
-    described = [read_info(model / runs.INFO) for model in models]
-    # Before a look at test, not after it.
-    refuse_few(folders, [(sha256, info.threshold) for info, sha256 in described])
+    weights_sha256 = [read_info(model / runs.INFO)[1] for model in models]
+    refuse_few(folders, weights_sha256)  # before a look at test, not after it
     store, where = open_store(data), choose_device(device)
     pending = [x for x in models if not is_evaluated(x, store, split, operating_point)]
     for model in pending:  # what is wrong with one of them is told before a look, too
@@ -103,6 +103,7 @@ def _evaluate_several(
         err.print(f"evaluating {runs.model_name(model)}", soft_wrap=True)
         evaluate_run(model, store, split, where, operating_point)
     found = summarise(folders, split)
+    warn_of_films(found["cautions"])
     if json:
         print_json(found)
         return
@@ -116,4 +117,4 @@ def _evaluate_several(
     title = f"{len(folders)} runs on {split}, {found['n']} images"
     columns = ["", *(_SHORT.get(name, NAMES[name]) for name in several)]
     out.print(table(title, columns, rows))
-    show_looks_and_cautions([read_metrics(folder, split) for folder in folders])
+    show_looks(found["test_evaluations"])

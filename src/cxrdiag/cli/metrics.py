@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from rich.table import Table
 
 from cxrdiag.cli.console import out, table, warn, with_interval
 from cxrdiag.evaluation.metrics import PREVALENCES
-from cxrdiag.evaluation.words import NAMES, caution, in_words
+from cxrdiag.evaluation.words import NAMES, in_words
 from cxrdiag.runs import of_split
 
 _FILES = ("metrics.json", "predictions.csv", "confusion.png", "roc.png", "report.html")
@@ -29,17 +29,21 @@ def show_metrics(run: Path, metrics: dict[str, Any]) -> None:
     out.print(f"{run}: {', '.join(there)}", soft_wrap=True)
 
 
-def show_looks_and_cautions(evaluated: Sequence[dict[str, Any]]) -> None:
-    """Say how often test was looked at, and where scores may promise too much (`caution`)."""
-    looks = [metrics.get("test_evaluations", 1) for metrics in evaluated]
-    if max(looks) > 1:
-        which = "this model was" if len(looks) == 1 else "these models were"
+def show_looks(evaluations: Sequence[int | None]) -> None:
+    """Say how often these models were evaluated on the test split; None is of another split."""
+    counts = [count for count in evaluations if count is not None]
+    if max(counts, default=1) > 1:
+        which = "this model was" if len(counts) == 1 else "these models were"
         out.print(
-            f"{which} evaluated on this test split {' and '.join(map(str, looks))} times: choose "
+            f"{which} evaluated on this test split {' and '.join(map(str, counts))} times: choose "
             "no model, threshold or setting by these numbers",
             soft_wrap=True,
         )
-    for why in dict.fromkeys(map(caution, evaluated)):
+
+
+def warn_of_films(cautions: Iterable[str | None]) -> None:
+    """Say, once each, why scores may promise too much (`caution`)."""
+    for why in dict.fromkeys(cautions):
         if why is not None:
             warn(why)
 

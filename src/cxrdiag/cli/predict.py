@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxrdiag.cli.options import Json, Model, OperatingPoint, refuse_to_overwrite
-from cxrdiag.errors import CxrdiagError, DataError, UsageError, of_the_system
+from cxrdiag.errors import CxrdiagError, DataError, UsageError, of_the_system, printable
 
 if TYPE_CHECKING:
     from cxrdiag.inference.diagnosis import Diagnosis
@@ -65,9 +65,9 @@ def predict(
     answered; the exit code is then 3.
     """
     import cxrdiag
-    from cxrdiag.cli.console import progress_bar
+    from cxrdiag.cli.console import progress_bar, warn
     from cxrdiag.cli.diagnoses import print_document, print_people, write_csv
-    from cxrdiag.files import refuse_place, write_file
+    from cxrdiag.files import refuse_folder, refuse_place, write_file
     from cxrdiag.inference.diagnosis import Diagnosis, Failure
     from cxrdiag.inference.paths import expand
     from cxrdiag.runs import SHIPPED, model_name
@@ -80,7 +80,7 @@ def predict(
     if heatmap is not None:
         if not heatmap.is_dir():
             _refuse_file(heatmap)
-        refuse_place(heatmap / "map.png")
+        refuse_folder(heatmap)
     predictor = cxrdiag.load(
         run, device, operating_point=operating_point, force=force, backend=backend
     )
@@ -102,6 +102,8 @@ def predict(
         try:
             write_file(csv_file, lambda temporary: write_csv(temporary, results, model))
         except OSError as error:
+            if problem is not None:
+                warn(str(problem))
             problem = of_the_system(error)
     if json:
         print_document(diagnoses, failures, model, problem)
@@ -121,8 +123,8 @@ def _lost_maps(diagnoses: Sequence[Diagnosis], folder: Path | None) -> CxrdiagEr
     if not lost:
         return None
     return CxrdiagError(
-        f"{len(lost)} of the activation maps could not be written, the first of {lost[0].file}: "
-        f"{lost[0].heatmap_error}",
+        f"{len(lost)} of the activation maps could not be written, the first of "
+        f"{printable(lost[0].file)}: {lost[0].heatmap_error}",
         path=folder,
         code="file_error",
     )

@@ -8,6 +8,7 @@ chest-xray-pneumonia (`paultimothymooney/chest-xray-pneumonia`): folders
 
 from __future__ import annotations
 
+import contextlib
 import filecmp
 import re
 from collections import defaultdict
@@ -75,7 +76,7 @@ def read_dataset(folder: Path) -> tuple[list[Record], list[str]]:
         hint="give the folder that this one lies in"
         if too_deep
         else f"expected a file {METADATA}, or folders train/NORMAL and train/PNEUMONIA, or "
-        "such ones of test; folders that are links are not looked into",
+        "the same two of test; folders that are links are not looked into",
         code="unknown_layout",
     )
 
@@ -202,9 +203,12 @@ def _name_in(root: Path, path: Path) -> str:
 def _refuse_unknown_splits(root: Path) -> None:
     for folder in sorted(root.iterdir()):
         hidden = folder.name.startswith(".") or folder.is_symlink()
-        if hidden or folder.name in SPLITS:
+        if hidden or folder.name in SPLITS or not folder.is_dir():
             continue
-        if any((folder / name).is_dir() for name in _FOLDERS):
+        inside: set[str] = set()
+        with contextlib.suppress(PermissionError):  # as lost+found may be
+            inside = {path.name.upper() for path in folder.iterdir() if path.is_dir()}
+        if folder.name.lower() in SPLITS or inside & _FOLDERS.keys():
             message = f"{quoted(folder.name)} is not one of {', '.join(SPLITS)}"
             raise DataError(message, path=root, hint=_HINT, code="unknown_value")
 

@@ -159,9 +159,11 @@ def _groups(patients: Sequence[str], sha256: Sequence[str]) -> list[str]:
 def _refuse_one_class(records: Sequence[Record], splits: Sequence[str], which: str) -> None:
     labels = {r.label for r, split in zip(records, splits, strict=True) if split == which}
     if len(labels) < 2:
+        only = f"images of {min(labels)} alone" if labels else "no images"
         raise DataError(
-            f"{which} has images of {min(labels, default='no class')} alone",
-            hint="a classifier needs both Normal and Pneumonia",
+            f"{which} has {only}",
+            hint="a classifier needs both Normal and Pneumonia"
+            + ("" if labels else "; to evaluate one, give test alone"),
             code="one_class",
         )
 

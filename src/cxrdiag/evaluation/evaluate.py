@@ -15,7 +15,7 @@ import yaml
 from cxrdiag.data.batches import Split
 from cxrdiag.data.kaggle import PNEUMONIA
 from cxrdiag.data.store import Store, check_findings, check_image_size, check_split
-from cxrdiag.errors import ModelError, printable
+from cxrdiag.errors import CxrdiagError, ModelError, printable
 from cxrdiag.evaluation.figures import draw_confusion_matrix, draw_roc
 from cxrdiag.evaluation.intervals import proportion
 from cxrdiag.evaluation.metrics import (
@@ -31,7 +31,7 @@ from cxrdiag.files import DAMAGED, held, read_json, write_file, write_json
 from cxrdiag.model.answers import Detected, check_finite
 from cxrdiag.model.checkpoint import load_model
 from cxrdiag.model.classifier import Classifier
-from cxrdiag.model.info import DEFAULT_POINT, NOTICE, ModelInfo, in_one_line
+from cxrdiag.model.info import DEFAULT_POINT, NOTICE, ModelInfo, in_one_line, read_info
 from cxrdiag.model.probability import probability
 from cxrdiag.runs import INFO, evaluation_folder, model_name, of_split
 
@@ -63,7 +63,7 @@ def evaluate(
     check_image_size(store, info.image_size)
     check_findings(store)  # before the look at test is counted
     part = Split(store, split, device)
-    identity = _identity(_described(model), store, split)
+    identity = _identity(read_info(model / INFO)[1], store, split)
     counted = {}
     if split == "test":
         counted = {"test_evaluations": _count_evaluation(model, out, identity)}
@@ -144,28 +144,24 @@ def is_evaluated(
     path = evaluation_folder(model) / of_split("metrics.json", split)
     try:
         metrics = json.loads(path.read_text(encoding="utf-8"))
-        described = _described(model)
+        info, weights_sha256 = read_info(model / INFO)
         wanted = {
             **FORMAT,
-            **_identity(described, store, split),
+            **_identity(weights_sha256, store, split),
             # Weights stay as they are where these are fitted anew.
-            "temperature": described["temperature"],
+            "temperature": info.temperature,
             "operating_point": operating_point,
-            "threshold": described["operating_points"][operating_point]["threshold"],
+            "threshold": info.point(operating_point).threshold,
         }
         return bool(wanted.items() <= metrics.items())
-    except (OSError, *DAMAGED):
+    except (OSError, CxrdiagError, *DAMAGED):
         return False  # what is wrong with the model is said where it is loaded
 
 
-def _described(model: Path) -> dict[str, Any]:
-    return dict(json.loads((model / INFO).read_text(encoding="utf-8")))
-
-
-def _identity(described: dict[str, Any], store: Store, split: str) -> dict[str, str]:
+def _identity(weights_sha256: str, store: Store, split: str) -> dict[str, str]:
     films = sorted(store.records["sha256"][store.rows(split)])
     return {
-        "weights_sha256": described["weights_sha256"],
+        "weights_sha256": weights_sha256,
         "data_fingerprint": store.fingerprint,
         "films_sha256": hashlib.sha256("".join(films).encode()).hexdigest(),
     }

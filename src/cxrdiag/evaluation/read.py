@@ -118,6 +118,11 @@ def _check(metrics: dict[str, Any]) -> None:
             raise ValueError(f"a count is {count!r}")
     if sum(counts) != metrics["n"]:
         raise ValueError("its counts are not those of its images")
+    for name in ("split", "weights_sha256"):
+        if not isinstance(metrics[name], str):
+            raise ValueError(f"{name} is {metrics[name]!r}")
+    if not isinstance(metrics["trained_on_this_store"], bool):
+        raise ValueError("whether it is of the store that it was trained on is not said")
     if not _is_share(metrics["threshold"]):
         raise ValueError(f"the threshold is {metrics['threshold']!r}")
     for name in NAMES:

@@ -9,24 +9,21 @@ from typing import Any
 
 from cxrdiag.errors import DataError, UsageError
 from cxrdiag.evaluation.read import read_evaluation, refuse_other_images
-from cxrdiag.evaluation.words import NAMES
+from cxrdiag.evaluation.words import NAMES, caution
 
 
-def refuse_few(runs: Sequence[Path], models: Sequence[tuple[str, float]]) -> None:
-    """Raise UsageError for fewer than two runs, or where two are of one model.
-
-    `models` has the SHA-256 of each run's weights, and its threshold.
-    """
-    first: dict[tuple[str, float], Path] = {}
-    for run, model in zip(runs, models, strict=True):
-        if model in first:
+def refuse_few(runs: Sequence[Path], weights_sha256: Sequence[str]) -> None:
+    """Raise UsageError for fewer than two runs, or where two have the same weights."""
+    first: dict[str, Path] = {}
+    for run, sha256 in zip(runs, weights_sha256, strict=True):
+        if sha256 in first:
             raise UsageError(
-                f"the same model as {first[model]}",
+                f"the same weights as in {first[sha256]}",
                 path=run,
                 hint="a deviation is one between different trainings: give each once",
                 code="few_runs",
             )
-        first[model] = run
+        first[sha256] = run
     if len(runs) < 2:
         raise UsageError("two runs or more are needed for a mean and a deviation", code="few_runs")
 
@@ -34,12 +31,13 @@ def refuse_few(runs: Sequence[Path], models: Sequence[tuple[str, float]]) -> Non
 def summarise(runs: Sequence[Path], split: str = "test") -> dict[str, Any]:
     """Of each metric mean, standard deviation and each run's value, from what `evaluate` wrote.
 
-    No image is looked at again. Where a run lacks a metric it is None for all. Raises UsageError as
-    `refuse_few`, DataError where one was not evaluated on the split, on the same images as the
-    first and at the same operating point.
+    With it how often each was evaluated on test, and why its scores may promise too much
+    (`caution`). No image is looked at again. Where a run lacks a metric it is None for all. Raises
+    UsageError as `refuse_few`, DataError where one was not evaluated on the split, on the same
+    images as the first and at the same operating point.
     """
     evaluated = [read_evaluation(run, split) for run in runs]
-    refuse_few(runs, [(e.metrics["weights_sha256"], e.metrics["threshold"]) for e in evaluated])
+    refuse_few(runs, [one.metrics["weights_sha256"] for one in evaluated])
     refuse_other_images(runs, evaluated)
     points = [one.metrics["operating_point"] for one in evaluated]
     if len(set(points)) > 1:
@@ -53,6 +51,8 @@ def summarise(runs: Sequence[Path], split: str = "test") -> dict[str, Any]:
         "split": split,
         "n": len(evaluated[0].predictions),
         "runs": [str(run) for run in runs],
+        "test_evaluations": [one.metrics.get("test_evaluations") for one in evaluated],
+        "cautions": [caution(one.metrics) for one in evaluated],
         **{name: _summary([one.metrics[name] for one in evaluated]) for name in NAMES},
     }
 

@@ -34,7 +34,7 @@ def caution(metrics: dict[str, Any]) -> str | None:
     """Why scores may promise too much, or do: of the model's own films; None of its test films."""
     if not metrics["trained_on_this_store"]:
         return OTHER_STORE
-    return _OWN.get(metrics["split"]) or (_STARTED if metrics["init"] == "shipped" else None)
+    return _OWN.get(metrics["split"]) or (_STARTED if metrics.get("init") == "shipped" else None)
 
 
 def share(value: float | None) -> str:

@@ -10,10 +10,7 @@ from typing import Any
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4
 """Of glibc's malloc.h."""
-
-
 _LIBC: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
-_HAS_MALLOPT = hasattr(_LIBC, "mallopt")  # other C libraries of Linux have none
 
 
 @contextmanager
@@ -21,16 +18,18 @@ def kept_memory() -> Iterator[None]:
     """Let glibc keep what is freed until the block ends, or memory runs out (`give_back_memory`).
 
     By itself it gives large blocks back to the kernel at once, and gets them again in pages that
-    are zeroed one by one (benchmarks/speed/parts.py counts them). Elsewhere this does nothing, and
+    are zeroed one by one (benchmarks/speed/parts.py counts them). Nothing is done elsewhere, nor
     where the process may have so much memory only (`ulimit -v`): what is kept lies in pieces
     between what is in use, and counts, while larger blocks need new memory.
 
     It holds for the whole process, over what MALLOC_* and GLIBC_TUNABLES say. Where two threads are
     in such blocks at once, the first to leave ends it for both.
     """
-    if _HAS_MALLOPT and not _is_limited():
-        _LIBC.mallopt(_M_MMAP_MAX, 0)
-        _LIBC.mallopt(_M_TRIM_THRESHOLD, -1)  # never
+    if not _can_keep():
+        yield
+        return
+    _LIBC.mallopt(_M_MMAP_MAX, 0)
+    _LIBC.mallopt(_M_TRIM_THRESHOLD, -1)  # never
     try:
         yield
     finally:
@@ -39,7 +38,7 @@ def kept_memory() -> Iterator[None]:
 
 def give_back_memory() -> None:
     """Give what was kept back to the kernel, as far as it can be, and keep nothing from now on."""
-    if _HAS_MALLOPT:
+    if _can_keep():
         # Its default, and what the thresholds may rise to by themselves, which they do no more.
         _LIBC.mallopt(_M_MMAP_MAX, 65_536)
         _LIBC.mallopt(_M_MMAP_THRESHOLD, 32 * 2**20)
@@ -47,7 +46,9 @@ def give_back_memory() -> None:
         _LIBC.malloc_trim(0)
 
 
-def _is_limited() -> bool:
+def _can_keep() -> bool:
+    if not hasattr(_LIBC, "mallopt"):  # other C libraries of Linux have none
+        return False
     import resource  # Windows has none
 
-    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
+    return resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY
