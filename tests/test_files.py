@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -237,3 +238,17 @@ def test_only_what_nobody_holds_is_cleared_up(
     path.rename(aside)  # killed between two renames
     clear_up(path)
     assert path.exists() == has_locks
+
+
+def test_what_fails_while_a_file_is_written_names_that_file(tmp_path: Path) -> None:
+    def fill(temporary: Path) -> None:
+        temporary.write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_file(tmp_path / "answers.csv", fill)
+    assert (caught.value.errno, caught.value.filename) == (
+        errno.ENOSPC,
+        str(tmp_path / "answers.csv"),
+    )
+    assert list(tmp_path.iterdir()) == []

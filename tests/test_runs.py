@@ -153,4 +153,6 @@ def test_a_run_that_was_named_without_its_folder_is_offered(
     monkeypatch.chdir(tmp_path)
     _put(tmp_path / "runs" / "nat", "model.json", time=1)
     assert way_to_a_model(Path("nat")) == "do you mean --run runs/nat?"
+    assert way_to_a_model(Path("runs/natt")) == "do you mean --run runs/nat?"
+    assert way_to_a_model(Path("shiped")) == "do you mean --run shipped?"
     assert way_to_a_model(Path("other")) == "train one first: cxrdiag train"

@@ -20,6 +20,7 @@ _NO_MEMORY = (
     "allocate memory",  # torch, on the host
     "not enough memory",
     "can't start new thread",
+    "failed to map segment",  # a library that is loaded
     "bad_alloc",
     "could not create a primitive",  # oneDNN, and so on
     "could not create a memory",

@@ -96,7 +96,8 @@ def write_file(path: Path, write: Callable[[Path], object]) -> None:
     """
     refuse_place(path)
     if path.exists() and not path.is_file():
-        write(path)
+        with named(path):
+            write(path)
         return
     if path.is_file() and path.absolute().parent in _DEVICES:
         # What was in it, or is printed to it afterwards, would be lost.
@@ -108,12 +109,22 @@ def write_file(path: Path, write: Callable[[Path], object]) -> None:
     stem = os.fsencode(path.stem)[:100].decode(sys.getfilesystemencoding(), "ignore")
     temporary = path.with_name(f".{stem}.{_unique()}.part{path.suffix}")
     try:
-        write(temporary)
-        fsync(temporary)
-        os.replace(temporary, path)
-        fsync(path.parent)
+        with named(path):
+            write(temporary)
+            fsync(temporary)
+            os.replace(temporary, path)
+            fsync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Have an OSError name what was to be written: of a full disk the system names no file."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import itertools
 import os
 import shlex
@@ -99,8 +100,10 @@ def way_to_a_model(run: Path) -> str:
     if is_interrupted(run):
         command = f"cxrdiag train --resume --run {shlex.quote(str(run))}"
         return f"its training has not ended; go on with it: {command}, and its --data"
-    if not run.exists() and is_finished(RUNS / run.name):
-        return f"do you mean --run {shlex.quote(str(RUNS / run.name))}?"
+    names = {SHIPPED: SHIPPED, **{path.name: str(path) for path in trained_runs()}}
+    close = difflib.get_close_matches(run.name, names, n=1)
+    if close and not run.exists():
+        return f"do you mean --run {shlex.quote(names[close[0]])}?"
     return "train one first: cxrdiag train"
 
 

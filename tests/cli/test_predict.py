@@ -25,7 +25,7 @@ FIELDS = (
     "file,label,probability,prevalence,operating_point,threshold,"
     "validation_sensitivity,validation_sensitivity_ci95,"
     "validation_specificity,validation_specificity_ci95,"
-    "uncertain_from,uncertain_below,uncertain,abstained,forced,reason,warning,heatmap,notice"
+    "uncertain_from,uncertain_below,uncertain,abstained,forced,reason,warning,heatmap,heatmap_error,notice"
 )
 ODD_NAMES = (
     "sp ace.jpeg",
@@ -305,4 +305,4 @@ def test_only_the_unusual_is_warned_of(
     found = cxrdiag_command("predict", *films[:3], "--json").document["diagnoses"]
     assert [d["warning"] for d in found] == [None, UNLIKE, None]
     assert [d["label"] is None for d in found] == [False] * 3
-    assert f"(!) {films[1]}: {UNLIKE}" in cxrdiag_command("predict", *films[:3]).out
+    assert f"(!) on 1 of these films: {UNLIKE}" in cxrdiag_command("predict", *films[:3]).out

@@ -74,7 +74,7 @@ def test_with_json_there_is_one_document_whatever_cannot_be_written(
     assert "No space left" in outcome.document["error"]["message"]
     outcome = cxrdiag_command("predict", films[0], "--csv", "/dev/full")
     assert (outcome.code, "probability" in outcome.out) == (1, True)
-    assert outcome.err.startswith("error: No space left")
+    assert outcome.err.startswith("error: /dev/full: No space left")
     (desk / "file").write_text("")
     outcome = cxrdiag_command("predict", films[0], "--json", "--csv", "file/out.csv")
     assert (outcome.code, outcome.document["error"]["path"]) == (1, str(desk / "file"))

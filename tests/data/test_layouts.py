@@ -215,3 +215,14 @@ def test_class_folders_are_read_however_they_were_unzipped(tmp_path: Path, above
 def test_empty_class_folders_are_refused(tmp_path: Path) -> None:
     (tmp_path / "train" / "NORMAL").mkdir(parents=True)
     assert refused(tmp_path).code == "no_images"
+
+
+def test_films_to_test_by_are_taken_only_where_there_are_none_to_train_on(tmp_path: Path) -> None:
+    for label in ("NORMAL", "PNEUMONIA"):
+        image(tmp_path / "a" / "test" / label / "t.png")
+        (tmp_path / "test" / label).mkdir(parents=True)  # empty
+    records, _ = read_dataset(tmp_path)
+    assert [r.name for r in records] == ["test/NORMAL/t.png", "test/PNEUMONIA/t.png"]
+    image(tmp_path / "b" / "train" / "NORMAL" / "n.png")
+    records, _ = read_dataset(tmp_path)
+    assert [r.name for r in records] == ["train/NORMAL/n.png"]

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from cxrdiag.data.kaggle import NORMAL, PNEUMONIA, Record, bare_person_number
+from cxrdiag.data.prepare import prepare
 from cxrdiag.data.split import Overlap, assign_splits, train_test_overlap
 from cxrdiag.errors import DataError
 
@@ -272,3 +274,19 @@ def test_overlap_counts_patients_and_test_images_under_a_reading() -> None:
     ]
     assert train_test_overlap(records, str) == Overlap(patients=2, test_images=2)
     assert train_test_overlap(records, bare_person_number) == Overlap(patients=2, test_images=3)
+
+
+def test_a_train_that_strict_patients_would_empty_is_refused(tmp_path: Path) -> None:
+    for split, scan in (("train", 1), ("test", 2)):
+        for n in range(10):
+            for name in (
+                f"NORMAL/IM-{n:04}-000{scan}.png",
+                f"PNEUMONIA/person{n}_virus_{scan}.png",
+            ):
+                path = tmp_path / "films" / split / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(np.full((4, 4), 20 * n + scan, np.uint8)).save(path)
+    with pytest.raises(DataError, match="all films of train") as caught:
+        prepare(tmp_path / "films", tmp_path / "store", size=8, strict_patients=True)
+    assert caught.value.code == "too_few_patients"
+    assert not (tmp_path / "store").exists()

@@ -161,6 +161,7 @@ _FORGED = '[{"count": 1, "weights_sha256": "\\ud800", "films_sha256": "x"}]'
     "count",
     [
         *("{", "3", "[" * 100_000, '{"count": Infinity}', '{"count": null}', '{"count": -5}'),
+        f'{{"count": {"9" * 4300}}}',
         *('{"count": "3"}', '{"count": true}', '{"count": 2.7}', "{}", '{"looks": []}'),
         '{"format": "cxrdiag looks at test", "version": true, "looks": []}',
         '{"format": "looks", "version": 1, "looks": []}',
@@ -330,7 +331,7 @@ def test_films_to_test_by_need_none_to_train_on(
         shutil.copy(film, folder)
     outcome = cxrdiag_command("prepare", "--kaggle-dir", "films", "--size", "64")
     assert outcome.code == 0
-    assert "films to test by alone" in outcome.out
+    assert "only test films" in outcome.out
     found = cxrdiag_command("eval", "--run", own_run, "--json").document
     assert (found["n"], found["n_normal"]) == (40, 16)
     assert Path(own_run, "report.html").is_file()

@@ -98,14 +98,15 @@ def _run() -> int:
         if "--json" in sys.argv:
             hint = f"{error.ctx.command_path} --help" if error.ctx else ""
             return _report(UsageError(error.format_message(), hint=hint, code="usage"))
-        error.show()
+        with contextlib.suppress(OSError):  # nobody can be told
+            error.show()
         return UsageError.exit_code
     except CxrdiagError as error:
         return _report(error)
-    except (MemoryError, RuntimeError) as error:
+    except (MemoryError, RuntimeError, ImportError) as error:
         if not is_out_of_memory(error):
             raise
-        hint = "give it fewer or smaller pictures at a time, or another --device"
+        hint = "give it less at a time, or another --device"
         return _report(CxrdiagError("not enough memory", hint=hint, code="out_of_memory"))
     except OSError as error:
         return _report(of_the_system(error))

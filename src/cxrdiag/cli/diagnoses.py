@@ -70,11 +70,11 @@ def print_people(diagnoses: Sequence[Diagnosis], failures: Sequence[Failure], mo
         if any(d.heatmap for d in diagnoses):
             folder = Path(next(d.heatmap for d in diagnoses if d.heatmap)).parent
             out.print(f"activation maps in {printable(str(folder))}", soft_wrap=True)
+        for warning, n in Counter(d.warning for d in diagnoses if d.warning).items():
+            out.print(f"(!) on {n} of these films: {warning}", soft_wrap=True)
         for d in diagnoses:
             if d.reason:
                 out.print(f"{printable(d.file)}: {d.reason}", soft_wrap=True)
-            if d.warning:
-                out.print(f"(!) {printable(d.file)}: {d.warning}", soft_wrap=True)
     if len(diagnoses) + len(failures) > 1:
         counts = Counter(_kind(d) for d in diagnoses)
         kinds = ", ".join(f"{counts[kind]} {kind}" for kind in _KINDS)

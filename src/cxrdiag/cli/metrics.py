@@ -13,6 +13,8 @@ from cxrdiag.evaluation.metrics import PREVALENCES
 from cxrdiag.evaluation.words import NAMES, in_words
 from cxrdiag.runs import of_split
 
+_TELLING = 0.1
+"""Above it an ECE of calibrated answers says nothing: of few films one alone may weigh so much."""
 _FILES = ("metrics.json", "predictions.csv", "confusion.png", "roc.png", "report.html")
 
 
@@ -112,7 +114,8 @@ def _certainty(metrics: dict[str, Any]) -> str:
             f"pneumonia: ECE {calibrated}"
         )
         if (below := metrics["ece_reweighted_if_calibrated_below"]) is not None:
-            line += f" (perfectly calibrated ones stay below {below:.3f} in 95% of samples)"
+            few = ": too few films to tell" if below > _TELLING else ""
+            line += f" (perfectly calibrated ones stay below {below:.3f} in 95% of samples{few})"
         lines.append(f"{line}; without temperature {raw}")
     lines.append(
         f"predict would refuse {metrics['refused']:.1%} of these images, and warn of "

@@ -134,7 +134,7 @@ def _show_report(store: Store) -> None:
     if "test" not in splits:
         warn("there are no test films: eval takes --split val")
     if splits == ["test"]:
-        console.print("films to test by alone: for eval, and not for train", soft_wrap=True)
+        console.print("only test films: enough for eval, not for train", soft_wrap=True)
     if 2 * store.info["findings"]["unknown_patient"] > len(store.records):
         warn(
             "most files' names tell no patient: each counts as one, and films of one patient may "

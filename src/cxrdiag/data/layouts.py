@@ -57,7 +57,9 @@ def read_dataset(folder: Path) -> tuple[list[Record], list[str]]:
             code="no_such_folder",
         )
     metadata = _find(folder, lambda path: (path / METADATA).is_file())
-    root = _find(folder, _has_class_folders)
+    root = _find(folder, lambda path: (path / "train" / "NORMAL").is_dir())
+    if metadata is None and root is None:
+        root = _find(folder, _has_films_to_test_by)
     if metadata is not None and root is not None:
         raise DataError(
             "two data sets, one in either layout",
@@ -76,13 +78,14 @@ def read_dataset(folder: Path) -> tuple[list[Record], list[str]]:
         hint="give the folder that this one lies in"
         if too_deep
         else f"expected a file {METADATA}, or folders train/NORMAL and train/PNEUMONIA, or "
-        "the same two of test; folders that are links are not looked into",
+        "test/NORMAL and test/PNEUMONIA; folders that are links are not looked into",
         code="unknown_layout",
     )
 
 
-def _has_class_folders(root: Path) -> bool:
-    return any((root / split / name).is_dir() for split in SPLITS for name in _FOLDERS)
+def _has_films_to_test_by(root: Path) -> bool:
+    folders = [root / "test" / name for name in _FOLDERS]
+    return any(folder.is_dir() and any(folder.iterdir()) for folder in folders)
 
 
 def _find(folder: Path, accept: Callable[[Path], bool]) -> Path | None:

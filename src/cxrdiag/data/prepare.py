@@ -6,8 +6,8 @@ import csv
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from cxrdiag.data.store import (
     read_records,
 )
 from cxrdiag.errors import DataError
-from cxrdiag.files import clear_up, new_folder, write_json, write_text
+from cxrdiag.files import clear_up, named, new_folder, write_json, write_text
 
 
 def prepare(
@@ -58,15 +58,22 @@ def prepare(
     clear_up(out)  # first of all, whatever is wrong with the source
     records, missing = read_dataset(source)
     refuse_broken(source, len(records), missing, [])
-    n_listed = len(records)
+    n_listed, published = len(records), {record.split for record in records}
     if strict_patients:
         records = drop_shared_numbers(records)
+    if {record.split for record in records} == {"test"} != published:
+        raise DataError(
+            "all films of train are of patients whose numbers test has too",
+            path=source,
+            hint="without --strict-patients they count as others",
+            code="too_few_patients",
+        )
     listing = _listing(records, missing, size, seed)
     store = _unchanged(out, records, listing)
     if store is not None and (not audited or is_audited(store.info["findings"])):
         return store, False
     _refuse_foreign(out)
-    with _named(out), new_folder(out) as folder:
+    with named(out), new_folder(out) as folder:
         started_ns = folder.stat().st_mtime_ns  # by the clock of the files
         kept, facts, encodings, unreadable = write_images(
             folder / "images.npy", records, size, progress
@@ -98,15 +105,6 @@ def prepare(
         # A film that is replaced while others are decoded is newer than this.
         os.utime(folder / "store.json", ns=(started_ns, started_ns))
     return open_store(out), True
-
-
-@contextmanager
-def _named(out: Path) -> Iterator[None]:
-    """Have an OSError name what was to be written: of a full disk the system names no file."""
-    try:
-        yield
-    except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), str(out)) from error
 
 
 def _audit(folder: Path, rows: str, encodings: Sequence[Encoding]) -> dict[str, Any]:

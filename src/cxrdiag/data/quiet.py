@@ -37,26 +37,20 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    # Theirs alone: what other threads of a program log is none of our business. Those below them
-    # are off, as one may have a level of its own; what comes below meanwhile goes by their level.
-    # For all it would take longer: with each level that is set, all loggers forget what they know.
-    loggers = [logging.getLogger(name) for name in _LIBRARIES]
-    below = [
-        (logger, logger.disabled)
-        for name, logger in list(logging.root.manager.loggerDict.items())
-        if name.startswith(_BELOW) and isinstance(logger, logging.Logger)
-    ]
+    # Theirs alone: what other threads of a program log is none of our business. Of those below them
+    # only the ones with a level of their own, the rest goes by theirs: with each level that is set
+    # all loggers forget what they know, and this is done for each film.
+    known = list(logging.root.manager.loggerDict.items())
+    below = [logger for name, logger in known if name.startswith(_BELOW)]
+    own = [logger for logger in below if isinstance(logger, logging.Logger) and logger.level]
+    loggers = [*map(logging.getLogger, _LIBRARIES), *own]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for logger in loggers:
             logger.setLevel(logging.CRITICAL + 1)
-        for logger, _ in below:
-            logger.disabled = True
         try:
             yield
         finally:
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
-            for logger, was_disabled in below:
-                logger.disabled = was_disabled

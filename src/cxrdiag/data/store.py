@@ -70,7 +70,8 @@ class Store:
             raise DataError(
                 f"no image in split {split!r}",
                 path=self.path,
-                hint="the store has " + ", ".join(sorted(set(self.records["split"]))),
+                hint=f"the store has {', '.join(sorted(set(self.records['split'])))}"
+                + ("; val is drawn from films of train" if split in ("train", "val") else ""),
                 code="empty_split",
             )
         return rows

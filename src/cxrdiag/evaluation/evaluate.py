@@ -38,6 +38,8 @@ from cxrdiag.runs import INFO, evaluation_folder, model_name, of_split
 _COLUMNS = ["name", "label", "split", "patient", "subtype"]
 _LOOKS = {"format": "cxrdiag looks at test", "version": 1}
 """How test_evaluations.json begins."""
+_MOST = 10**9
+"""More than any count of looks."""
 
 
 def evaluate(
@@ -142,6 +144,8 @@ def is_evaluated(
 ) -> bool:
     """Whether this very model was evaluated on this split of this very store."""
     path = evaluation_folder(model) / of_split("metrics.json", split)
+    if not path.is_file():  # a pipe would be waited for
+        return False
     try:
         metrics = json.loads(path.read_text(encoding="utf-8"))
         info, weights_sha256 = read_info(model / INFO)
@@ -206,7 +210,7 @@ def _count(model: Path, out: Path, identity: dict[str, str]) -> int:
         known = {name: packaged.get(name) for name in this}
         if all(known.values()) and not any(known.items() <= look.items() for look in looks):
             looks.append({**known, "count": packaged.get("test_evaluations", 0)})
-        if not all(type(look["count"]) is int and look["count"] >= 0 for look in looks):
+        if not all(type(look["count"]) is int and 0 <= look["count"] < _MOST for look in looks):
             raise ValueError(f"a count is none: {looks!r}")
         others = [look for look in looks if not this.items() <= look.items()]
         count: int = 1 + sum(look["count"] for look in looks if look not in others)
@@ -234,7 +238,7 @@ def _looks(path: Path, this: dict[str, str]) -> list[dict[str, Any]]:
         raise ValueError(f"its format is {document['format']!r} {version!r}")
     if version != _LOOKS["version"]:
         raise ModelError(
-            f"of version {version}, and this cxrdiag reads {_LOOKS['version']}",
+            f"of version {in_one_line(repr(version))}, and this cxrdiag reads {_LOOKS['version']}",
             path=path,
             hint="evaluate it by the cxrdiag that wrote it",
             code="count_version",

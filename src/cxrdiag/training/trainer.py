@@ -65,7 +65,7 @@ def fit(
     with _alone(run, resume):
         try:
             return _fit(recipe, store, run, device, resume, reporter or Reporter())
-        except RuntimeError as error:
+        except (MemoryError, RuntimeError) as error:
             if is_out_of_memory(error):
                 raise out_of_memory() from error
             raise
