@@ -25,7 +25,8 @@ FIELDS = (
     "file,label,probability,prevalence,operating_point,threshold,"
     "validation_sensitivity,validation_sensitivity_ci95,"
     "validation_specificity,validation_specificity_ci95,"
-    "uncertain_from,uncertain_below,uncertain,abstained,forced,reason,warning,heatmap,heatmap_error,notice"
+    "uncertain_from,uncertain_below,uncertain,abstained,forced,reason,warning,"
+    "heatmap,heatmap_error,notice"
 )
 ODD_NAMES = (
     "sp ace.jpeg",
