@@ -309,7 +309,7 @@ def test_a_run_whose_name_is_no_text(own_run: Path, small_store: Store) -> None:
 def test_a_count_of_another_version_is_not_called_damaged(
     own_run: Path, small_store: Store
 ) -> None:
-    count = '{"format": "cxrdiag looks at test", "version": 2, "looks": []}'
+    count = '{"format": "cxrdiag looks at test", "version": 2, "looked": []}'
     (own_run / "test_evaluations.json").write_text(count)
     with pytest.raises(ModelError, match="of version 2, and this cxrdiag reads 1") as e:
         evaluate(own_run, small_store, "test", CPU)

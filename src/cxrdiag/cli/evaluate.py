@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -64,12 +64,12 @@ def evaluate(
     out = runs.evaluation_folder(model)
     store, where = open_store(data), choose_device(device)
     metrics = evaluate_run(model, store, split, where, operating_point)
-    warn_of_films([caution(metrics)])
     if json:
         print_json({"run": str(out), **metrics})
-        return
-    show_metrics(out, metrics)
-    show_looks([metrics.get("test_evaluations")])
+    else:
+        show_metrics(out, metrics)
+        show_looks([metrics.get("test_evaluations")])
+    warn_of_films([caution(metrics)])
 
 
 _SHORT = {"sensitivity": "sens.", "specificity": "spec.", "brier": "Brier"}
@@ -80,13 +80,12 @@ def _evaluate_several(
     names: list[Path], data: Path, split: str, operating_point: str, device: str, json: bool
 ) -> None:
     from cxrdiag import runs
-    from cxrdiag.cli.console import err, out, print_json, table
-    from cxrdiag.cli.metrics import show_looks, warn_of_films
+    from cxrdiag.cli.console import err, print_json
+    from cxrdiag.cli.metrics import warn_of_films
     from cxrdiag.data.store import check_image_size, open_store
     from cxrdiag.evaluation.evaluate import evaluate as evaluate_run
     from cxrdiag.evaluation.evaluate import is_evaluated
     from cxrdiag.evaluation.several import refuse_few, summarise
-    from cxrdiag.evaluation.words import NAMES, share
     from cxrdiag.model.checkpoint import load_model
     from cxrdiag.model.device import choose_device
     from cxrdiag.model.info import read_info
@@ -103,10 +102,18 @@ def _evaluate_several(
         err.print(f"evaluating {runs.model_name(model)}", soft_wrap=True)
         evaluate_run(model, store, split, where, operating_point)
     found = summarise(folders, split)
-    warn_of_films(found["cautions"])
     if json:
         print_json(found)
-        return
+    else:
+        _show_several(found, folders)
+    warn_of_films(found["cautions"])
+
+
+def _show_several(found: dict[str, Any], folders: list[Path]) -> None:
+    from cxrdiag.cli.console import out, table
+    from cxrdiag.cli.metrics import show_looks
+    from cxrdiag.evaluation.words import NAMES, share
+
     several = {name: found[name] for name in NAMES if found[name] is not None}
     rows = [
         [str(folder), *(share(metric["values"][i]) for metric in several.values())]
@@ -114,7 +121,7 @@ def _evaluate_several(
     ]
     for what, key in (("mean", "mean"), ("deviation", "sd")):
         rows.append([what, *(share(metric[key]) for metric in several.values())])
-    title = f"{len(folders)} runs on {split}, {found['n']} images"
+    title = f"{len(folders)} runs on {found['split']}, {found['n']} images"
     columns = ["", *(_SHORT.get(name, NAMES[name]) for name in several)]
     out.print(table(title, columns, rows))
     show_looks(found["test_evaluations"])

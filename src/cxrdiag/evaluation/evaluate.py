@@ -233,7 +233,7 @@ def _looks(path: Path, this: dict[str, str]) -> list[dict[str, Any]]:
     document = json.loads(path.read_text(encoding="utf-8"))
     if "version" not in document:  # it did not tell at which films
         return [{**this, "count": document["count"]}]
-    version, looks = document["version"], document["looks"]
+    version = document["version"]
     if type(version) is not int or document["format"] != _LOOKS["format"]:
         raise ValueError(f"its format is {document['format']!r} {version!r}")
     if version != _LOOKS["version"]:
@@ -243,6 +243,7 @@ def _looks(path: Path, this: dict[str, str]) -> list[dict[str, Any]]:
             hint="evaluate it by the cxrdiag that wrote it",
             code="count_version",
         )
+    looks = document["looks"]
     are_named = all(look[name].isalnum() for look in looks for name in this)
     if not (isinstance(looks, list) and are_named):
         raise ValueError(f"its looks are {looks!r}")
