@@ -332,9 +332,13 @@ def test_films_to_test_by_need_none_to_train_on(
     outcome = cxrdiag_command("prepare", "--kaggle-dir", "films", "--size", "64")
     assert outcome.code == 0
     assert "only test films" in outcome.out
+    assert outcome.err == ""
     found = cxrdiag_command("eval", "--run", own_run, "--json").document
     assert (found["n"], found["n_normal"]) == (40, 16)
     assert Path(own_run, "report.html").is_file()
     outcome = cxrdiag_command("train", "--json")
     assert (outcome.code, outcome.document["error"]["code"]) == (3, "empty_split")
     assert list(tmp_path.glob("runs/*")) == []
+    shutil.rmtree("films/test/NORMAL")
+    outcome = cxrdiag_command("prepare", "--kaggle-dir", "films", "--out", "sick", "--size", "64")
+    assert outcome.err.startswith("warning: test has films of Pneumonia alone")

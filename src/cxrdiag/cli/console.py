@@ -27,7 +27,7 @@ from cxrdiag.evaluation.words import interval, share
 
 _WIDEST = 1000
 """Columns that a table may take where there is no screen."""
-_NARROWEST, _NARROWEST_TABLE = 20, 72
+_NARROWEST, _NARROWEST_TABLE = 20, 80
 """Columns below which words, and the first column of a table, would be left out."""
 
 

@@ -133,6 +133,9 @@ def _show_report(store: Store) -> None:
         show_audit(store.info["findings"]["audit"], store.path)
     if "test" not in splits:
         warn("there are no test films: eval takes --split val")
+    tested = {label for label, _, split in counts if split == "test"}
+    if len(tested) == 1:
+        warn(f"test has films of {min(tested)} alone: there will be no AUROC")
     if splits == ["test"]:
         console.print("only test films: enough for eval, not for train", soft_wrap=True)
     if 2 * store.info["findings"]["unknown_patient"] > len(store.records):
