@@ -100,10 +100,10 @@ def way_to_a_model(run: Path) -> str:
     if is_interrupted(run):
         command = f"cxrdiag train --resume --run {shlex.quote(str(run))}"
         return f"its training has not ended; go on with it: {command}, and its --data"
-    names = {SHIPPED: SHIPPED, **{path.name: str(path) for path in trained_runs()}}
-    close = difflib.get_close_matches(run.name, names, n=1)
-    if close and not run.exists():
-        return f"do you mean --run {shlex.quote(names[close[0]])}?"
+    if not run.exists():
+        names = {SHIPPED: SHIPPED, **{path.name: str(path) for path in trained_runs()}}
+        for name in difflib.get_close_matches(run.name, names, n=1):
+            return f"do you mean --run {shlex.quote(names[name])}?"
     return "train one first: cxrdiag train"
 
 

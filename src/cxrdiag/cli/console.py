@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -24,7 +25,10 @@ from rich.table import Table
 
 from cxrdiag.errors import plain
 from cxrdiag.evaluation.words import interval, share
+from cxrdiag.files import named
 
+_OUTPUT = Path("standard output")
+"""What to call it where it cannot be written to."""
 _WIDEST = 1000
 """Columns that a table may take where there is no screen."""
 _NARROWEST, _NARROWEST_TABLE = 20, 80
@@ -45,10 +49,11 @@ class _Plain(Console):
         elif self.width < (narrowest := _NARROWEST_TABLE if is_table else _NARROWEST):
             self.width = narrowest  # lines are broken by the terminal then, and nothing is lost
         try:
-            super().print(*(plain(x) if isinstance(x, str) else x for x in objects), **options)
-        except OSError as error:
+            with named(_OUTPUT):
+                super().print(*(plain(x) if isinstance(x, str) else x for x in objects), **options)
+        except OSError:
             if not self.stderr:
-                raise _of_standard_output(error) from error
+                raise
             self.quiet = True  # its disk is full, say: a training may take hours, and goes on
         self._width = None
 
@@ -68,18 +73,11 @@ def print_json(document: Any) -> None:
 
     Dataclasses in it become objects. NaN would be an error, it is not JSON.
     """
-    try:
+    with named(_OUTPUT):
         # Piece by piece: of many thousand films the text takes more memory than all else.
         json.dump(document, sys.stdout, indent=2, allow_nan=False, default=dataclasses.asdict)
         sys.stdout.write("\n")
         sys.stdout.flush()  # here, where a full disk is an error that is said
-    except OSError as error:
-        raise _of_standard_output(error) from error
-
-
-def _of_standard_output(error: OSError) -> OSError:
-    """The same, which names no file by itself."""
-    return OSError(error.errno, error.strerror or str(error), "standard output")
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:

@@ -41,8 +41,9 @@ def read_dataset(folder: Path) -> tuple[list[Record], list[str]]:
 
     Labels, splits and columns are taken in the published spelling alone, with any spaces around
     them; names in composed or decomposed Unicode, whichever of the two a system has made of them.
-    Of two files of one name the one in the folder of its split is meant. Files that the metadata
-    does not list are left out, as are hidden ones and folders that are links.
+    Films of test alone are taken where none to train on are found. Of two files of one name the
+    one in the folder of its split is meant. Files that the metadata does not list are left out, as
+    are hidden ones and folders that are links.
 
     Raises DataError, which names file, row and column where it is about one, when the layout is not
     recognised or both are there, a label or split is unknown (it is never guessed), two rows or
